@@ -1,0 +1,134 @@
+# tidewire: `make run` serves the chat demo, `make test` runs all tests; both install what is missing.
+# `make` alone builds build/tidewire. More: lint, install, check-NAME, bench-*, clean.
+
+B      ?= build
+PREFIX ?= /usr/local
+PYTHON  = /usr/bin/python3
+LUA     = lua5.4
+APP    ?= apps/chat
+LISTEN ?= ws://127.0.0.1:8080
+
+PACKAGES      = gcc pkg-config libc6-dev libev-dev libssl-dev liblua5.4-dev libjansson-dev lua5.4 lua-argparse
+TEST_PACKAGES = $(PACKAGES) libcmocka-dev lua-busted lua-check clang-format openssl procps nodejs python3 \
+                python3-pytest python3-websockets python3-selenium chromium chromium-driver
+
+# --- sources, floor by floor (runtime/README.md) -------------------------------------------------
+
+BASE = buf log map
+WIRE = frame handshake http http_write mask route session uri utf8
+NET  = conn conn_http conn_out conn_set conn_ws listen listener loop outq stream tls topics wheel
+BIND = app boot core folder json request task vm ws ws_events ws_timer
+HOST = channel master worker
+FLOORS = host bind net wire base
+
+UNIT_BASE = buf list log map
+UNIT_WIRE = frame handshake http http_fields mask route session session_talk uri utf8
+UNIT_NET  = topics wheel
+UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
+
+LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
+LUA_MODULES = $(foreach f,$(LUA_FILES),$(subst /,.,$(patsubst %/init,%,$(basename $(f:lua/%=%))))=$(f))
+ARGPARSE    = $(shell $(LUA) -e 'print(package.searchpath("argparse", package.path) or "")' 2>/dev/null)
+
+# --- compiling -----------------------------------------------------------------------------------
+
+WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+           -Wformat=2 -Wwrite-strings -Wundef -Wpointer-arith
+HARDEN   = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+OPTIMISE = -O2 -g
+CFLAGS  += -std=gnu11 -D_GNU_SOURCE -Iruntime $(shell pkg-config --cflags lua5.4 2>/dev/null) $(WARNINGS) $(OPTIMISE) $(HARDEN)
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
+LIBS     = -l:liblua5.4.a -lev -lssl -lcrypto -ljansson -lm
+
+SANITIZE = OPTIMISE="-O1 -g -fno-omit-frame-pointer" HARDEN=-fPIE \
+           CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+           LDFLAGS="-fsanitize=address,undefined"
+
+all: $B/tidewire
+
+objects = $(addprefix $B/$(1)/,$(addsuffix .o,$(2)))
+
+$B/libbase.a: $(call objects,base,$(BASE))
+$B/libwire.a: $(call objects,wire,$(WIRE))
+$B/libnet.a:  $(call objects,net,$(NET))
+$B/libbind.a: $(call objects,bind,$(BIND)) $B/bind/embedded.o
+$B/libhost.a: $(call objects,host,$(HOST))
+
+$B/lib%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$B/%.o: runtime/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/bind/embedded.c: runtime/bind/embed.lua $(LUA_FILES) Makefile
+	@mkdir -p $(@D)
+	$(LUA) runtime/bind/embed.lua $(LUA_MODULES) argparse=$(ARGPARSE) >$@
+
+$B/bind/embedded.o: $B/bind/embedded.c
+	$(CC) $(CFLAGS) -O0 -c -o $@ $<
+
+$B/tidewire: $B/main.o $(FLOORS:%=$B/lib%.a)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+-include $(wildcard $B/*.d $B/*/*.d)
+
+# --- unit tests: each links its own floor and those below, so an upward call does not link --------
+
+$(UNIT_BASE:%=$B/unit/%): UNIT_LIBS = $B/libbase.a
+$(UNIT_WIRE:%=$B/unit/%): UNIT_LIBS = $B/libwire.a $B/libbase.a
+$(UNIT_NET:%=$B/unit/%):  UNIT_LIBS = $B/libnet.a $B/libwire.a $B/libbase.a
+
+$B/unit/%: $B/unit/test_%.o $B/unit/support.o $B/libnet.a $B/libwire.a $B/libbase.a
+	$(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $(filter %.o,$^) $(UNIT_LIBS) -lcmocka -lcrypto
+
+$B/unit/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+units: $(UNITS:%=$B/unit/%)
+sanitized:
+	@$(MAKE) --no-print-directory B=build/sanitized $(SANITIZE) all units
+
+# --- running and testing -------------------------------------------------------------------------
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@exec $B/tidewire run $(APP) --listen $(LISTEN)
+
+test: test-deps
+	@$(MAKE) --no-print-directory all sanitized npm
+	@$(PYTHON) tests/run
+
+check-%: all sanitized
+	@$(PYTHON) tests/run $*
+
+npm: $B/npm-interop $B/npm-bench
+$B/npm-%: tests/%/package-lock.json
+	@mkdir -p $(@D)
+	cd tests/$* && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+lint:
+	clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
+	luacheck --quiet $(shell git ls-files '*.lua')
+
+# --- what has to be there ------------------------------------------------------------------------
+
+deps:
+	@tests/deps $(PACKAGES)
+test-deps:
+	@tests/deps $(TEST_PACKAGES)
+	@command -v npm >/dev/null || tests/deps npm
+
+# --- installing ----------------------------------------------------------------------------------
+
+install: all
+	install -D -m 755 $B/tidewire $(DESTDIR)$(PREFIX)/bin/tidewire
+
+clean:
+	rm -rf build
+
+.PHONY: all units sanitized run test npm lint deps test-deps install clean
+.SECONDARY:

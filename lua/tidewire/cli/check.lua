@@ -1,0 +1,56 @@
+--- tidewire check: loads an app and its settings and judges them, without opening a socket.
+local banner = require "tidewire.banner"
+local json = require "tidewire.json"
+local loader = require "tidewire.loader"
+local prepare = require "tidewire.prepare"
+local report = require "tidewire.report"
+local settings = require "tidewire.settings"
+
+local check = {}
+
+-- Returns the app and its generation, or nil, a whole message and the same as a table.
+local function judge(asked)
+    local entry, reason = loader.locate(asked.app)
+    if not entry then
+        return nil, report.plain(reason)
+    end
+    local file, message, details = settings.find_file(asked.config, os.getenv, entry.root)
+    if not file then
+        return nil, message, details
+    end
+    return prepare.app(asked.app, file.limits)
+end
+
+local function as_json(checked, file)
+    local routes = json.array {}
+    for i, route in ipairs(checked.routes) do
+        routes[i] = {
+            pattern = route.pattern, kind = route.kind, mount = route.mount,
+            protocols = route.protocols and json.array(route.protocols) or nil,
+        }
+    end
+    return json.encode { ok = true, app = file, routes = routes }
+end
+
+--- Returns the exit status.
+function check.run(asked, streams)
+    local checked, second, details = judge(asked)
+    if checked then
+        if asked.json then
+            streams.out:write(as_json(checked, second.file), "\n")
+        else
+            streams.out:write("ok ", second.file, "\n  ", table.concat(banner.routes(checked.routes), "\n  "), "\n")
+        end
+        return 0
+    end
+    if asked.json then
+        streams.out:write(json.encode {
+            ok = false, app = asked.app, message = details.message, file = details.file, line = details.line,
+        }, "\n")
+    else
+        streams.err:write(second)
+    end
+    return 1
+end
+
+return check

@@ -1,0 +1,37 @@
+--- The commands: from the argument list to an exit status, or to a plan that C carries out.
+local parser = require "tidewire.cli.parser"
+
+local cli = {}
+
+--- Exit codes.
+cli.DONE, cli.FAILED, cli.USAGE = 0, 1, 2
+
+--- Runs a command. arguments: a list without the program's name. streams: { out =, err = } with
+-- `write` and `flush`, by default stdout and stderr. Returns an exit status, or for `run` a plan:
+--   command   "run"
+--   app       the path as it was given
+--   settings  listen, workers, limits: each { value =, from = }, plain data (see settings.resolve)
+--   listen    list of { url =, text = (where it was given, for messages) }
+--   workers   number of worker processes
+--   limits    limits of the process as numbers; `connections` only when it is set
+function cli.main(arguments, streams)
+    streams = streams or { out = io.stdout, err = io.stderr }
+    local asked = parser.parse(arguments)
+    local result
+    if asked.outcome == "help" then
+        streams.out:write(asked.text)
+        result = cli.DONE
+    elseif asked.outcome == "usage" then
+        streams.err:write(asked.text)
+        result = cli.USAGE
+    elseif asked.outcome == "version" then
+        result = require("tidewire.cli.version").run({}, streams)
+    else
+        result = require("tidewire.cli." .. asked.command).run(asked, streams)
+    end
+    streams.out:flush()
+    streams.err:flush()
+    return result
+end
+
+return cli

@@ -1,0 +1,96 @@
+--- The command line: what there is to say, and how mistakes in it are told. Built on argparse, which
+-- by itself would end the process; here everything comes back as a value.
+local argparse = require "argparse"
+local nearest = require "tidewire.nearest"
+
+local parser = {}
+
+local outcome = {}
+
+local function add_help(element)
+    element:option("-h --help", "Show this help and exit."):args(0):action(function()
+        error(setmetatable({ outcome = "help", text = element:get_help() .. "\n" }, outcome), 0)
+    end)
+end
+
+local function add_common(command)
+    command:argument("APP", "A script, or a folder with app.lua."):target("app")
+    command:option("--config", "Settings file (default: tidewire.lua beside the app)."):argname("FILE")
+end
+
+local function new_parser()
+    local root = argparse("tidewire", "A runtime for WebSocket applications written in Lua.")
+        :add_help(false):command_target("command"):help_description_margin(24)
+        :usage_max_width(100):help_max_width(96)
+    add_help(root)
+    root:option("--version", "Show the version and exit."):args(0):action(function()
+        error(setmetatable({ outcome = "version" }, outcome), 0)
+    end)
+
+    local run = root:command("run", "Serve an app."):add_help(false)
+    add_common(run)
+    run:option("--listen", "Where to listen; may be repeated (default: ws://127.0.0.1:8080).")
+        :argname("URL"):count("*")
+    run:option("--workers", "Number of worker processes (default: 1)."):argname("N")
+    add_help(run)
+
+    local check = root:command("check", "Load an app and check it, without opening a socket."):add_help(false)
+    add_common(check)
+    check:flag("--json", "Print the result as JSON.")
+    add_help(check)
+
+    local version = root:command("version", "Show the version."):add_help(false)
+    version:flag("--json", "Print it as JSON.")
+    add_help(version)
+
+    root:epilog("`tidewire COMMAND --help` tells more about a command.\n"
+        .. "Settings: a flag goes over TIDEWIRE_LISTEN, TIDEWIRE_WORKERS and TIDEWIRE_CONFIG,\n"
+        .. "these over tidewire.lua beside the app.")
+    return root
+end
+
+local function names_of(elements)
+    local names = {}
+    for _, element in ipairs(elements) do
+        for _, alias in ipairs(element._aliases) do
+            names[#names + 1] = alias
+        end
+    end
+    return names
+end
+
+-- argparse suggests names at a distance of one edit; all our suggestions come from one place.
+local function with_hint(element, message)
+    local kind, name = message:match("^unknown (%a+) '([^']*)'")
+    if kind == "option" then
+        return ("unknown option `%s`%s"):format(name, nearest.hint(name, names_of(element._options)))
+    elseif kind == "command" then
+        return ("unknown command `%s`%s"):format(name, nearest.hint(name, names_of(element._commands)))
+    end
+    return (message:gsub("'", "`"))
+end
+
+local function usage_error(element, message)
+    error(setmetatable({
+        outcome = "usage",
+        text = ("tidewire: %s\n%s\nTry `%s --help`.\n"):format(with_hint(element, message), element:get_usage(),
+            element._parent and "tidewire " .. element._name or "tidewire"),
+    }, outcome), 0)
+end
+
+--- Parses the arguments (a list). Returns one of
+--   { command = "run" | "check" | "version", and the options by name }
+--   { outcome = "help", text = ... } for --help
+--   { outcome = "version" } for --version
+--   { outcome = "usage", text = ... } for a mistake
+function parser.parse(arguments)
+    local root = new_parser()
+    root.error = usage_error
+    local ok, result = pcall(root.parse, root, arguments)
+    if ok or getmetatable(result) == outcome then
+        return result
+    end
+    error(result, 0)
+end
+
+return parser

@@ -1,0 +1,104 @@
+--- HTTP as an app sees it: small endpoints, and refusals before an upgrade.
+local expect = require "tidewire.expect"
+local response = require "tidewire.http.response"
+
+local http = {}
+
+local refusal = { __name = "tidewire.refusal" }
+
+-- Where a function is written, so that a complaint about what it returned shows it.
+local function position(fn)
+    local info = debug.getinfo(fn, "S")
+    return info.linedefined > 0 and ("%s:%d: "):format(info.short_src, info.linedefined) or ""
+end
+
+local function respond(req, answer)
+    req:respond(answer.status, answer.headers, answer.body)
+end
+
+--- A value that says no: returned by `upgrade` or by an endpoint. status is 300 to 599; body and
+-- headers are as in an endpoint's answer. Misuse throws.
+function http.refuse(status, body, headers, encode)
+    if math.type(status) ~= "integer" or status < 300 or status > 599 then
+        error(("bad argument #1 to 'refuse' (a status from 300 to 599 expected, got %s)")
+            :format(expect.show(status)), 3)
+    end
+    local answer, message = response.build(status, body, headers, encode)
+    if not answer then
+        error(("bad argument to 'refuse' (%s)"):format(message), 3)
+    end
+    return setmetatable({ answer = answer }, refusal)
+end
+
+-- The answer that an endpoint's results stand for, or nil and what is wrong with them.
+local function answer_of(encode, results)
+    local first = results[1]
+    if getmetatable(first) == refusal then
+        return first.answer
+    elseif first == nil then
+        if results.n > 1 then
+            return nil, ("status: expected a whole number from 200 to 599, got nil (and then %s)")
+                :format(expect.show(results[2]))
+        end
+        return response.build(204)
+    elseif type(first) == "number" then
+        if results.n > 3 then
+            return nil, ("expected status, body and headers, got %d values"):format(results.n)
+        end
+        return response.build(first, results[2], results[3], encode)
+    elseif type(first) == "string" or type(first) == "table" then
+        if results.n > 1 then
+            return nil, ("expected status, body and headers, or a body alone, got %s and then %s")
+                :format(expect.kind(first), expect.show(results[2]))
+        end
+        return response.build(200, first, nil, encode)
+    end
+    return nil, ("expected status, body and headers, or a body, got %s"):format(expect.kind(first))
+end
+
+local function method_answer(methods)
+    return response.build(405, "Method Not Allowed\n", { Allow = table.concat(methods, ", ") })
+end
+
+--- Makes serve(req) of an endpoint function. The function returns status, body, headers; or a
+-- string (200, plain text); or a table (200, JSON); or nothing (204); or a refusal. options:
+--   route    its pattern, for messages
+--   encode   function(value) -> JSON text; throws
+--   methods  list of the methods it answers, others get 405; nil: it answers all. GET brings HEAD.
+-- What the function raises, or a result of the wrong shape, is raised by serve: the caller answers
+-- 500 and logs.
+function http.endpoint(fn, options)
+    local methods, allowed = options.methods, {}
+    for _, method in ipairs(methods or {}) do
+        allowed[method] = true
+    end
+    return function(req)
+        if methods and not allowed[req.method] then
+            respond(req, method_answer(methods))
+            return
+        end
+        local answer, message = answer_of(options.encode, table.pack(fn(req)))
+        if not answer then
+            error(("%sthe endpoint %s returned a bad answer: %s"):format(position(fn), options.route, message), 0)
+        end
+        respond(req, answer)
+    end
+end
+
+--- Makes of a handler's `upgrade` what C calls: nil or true accept, a table becomes ws.state, and a
+-- refusal is answered here.
+function http.upgrade(fn, options)
+    return function(req)
+        local result = fn(req)
+        if getmetatable(result) == refusal then
+            respond(req, result.answer)
+            return nil
+        elseif result == nil or result == true or type(result) == "table" then
+            return result
+        end
+        error(("%supgrade of %s returned %s; expected nil, true, a table for ws.state or tidewire.refuse(...)")
+            :format(position(fn), options.route, expect.show(result)), 0)
+    end
+end
+
+return http

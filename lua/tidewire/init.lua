@@ -1,0 +1,62 @@
+--- The module `tidewire`, as apps require it. Reading a name that it does not have, or writing one,
+-- throws: a typing error is told at once.
+local app = require "tidewire.app"
+local core = require "tidewire.core"
+local files = require "tidewire.files"
+local http = require "tidewire.http"
+local json = require "tidewire.json"
+local log = require "tidewire.log"
+local nearest = require "tidewire.nearest"
+
+local tidewire = {
+    version = core.version,
+
+    --- app { routes =, timers =, start =, stop =, state_version = }: a manifest, for the script to return.
+    app = app.declare,
+
+    --- files(path): a folder of static files, relative to the app's root, for a route.
+    files = files.declare,
+
+    json = json,
+    log = log,
+
+    --- now() -> seconds since 1970, with a fraction.
+    now = core.now,
+
+    --- sleep(seconds): waits; other tasks and connections go on.
+    sleep = core.sleep,
+
+    --- spawn(fn, ...): runs fn as a task of its own.
+    spawn = core.spawn,
+
+    --- after(seconds, fn) -> timer: runs fn once, unless timer:cancel() comes first.
+    after = core.after,
+
+    --- publish(topic, data [, options]): to every subscriber. options.kind: "text" or "binary".
+    publish = core.publish,
+
+    --- send(id, data [, kind]): to the connection with that ws.id.
+    send = core.send,
+}
+
+--- refuse(status [, body [, headers]]): what `upgrade` or an endpoint returns to say no. status is 300
+-- to 599; a table as body is sent as JSON.
+function tidewire.refuse(status, body, headers)
+    local refusal = http.refuse(status, body, headers, core.json_encode)
+    return refusal
+end
+
+local names = {}
+for name in pairs(tidewire) do
+    names[#names + 1] = name
+end
+
+return setmetatable(tidewire, {
+    __metatable = "tidewire",
+    __index = function(_, name)
+        error(("no `tidewire.%s`%s"):format(tostring(name), nearest.hint(name, names)), 2)
+    end,
+    __newindex = function(_, name)
+        error(("`tidewire.%s` cannot be set: the module is the runtime's"):format(tostring(name)), 2)
+    end,
+})

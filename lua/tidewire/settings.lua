@@ -1,0 +1,161 @@
+--- Settings: a flag goes over TIDEWIRE_*, that over tidewire.lua, that over the default. Every value
+-- keeps where it came from.
+local chunk = require "tidewire.chunk"
+local environment = require "tidewire.environment"
+local expect = require "tidewire.expect"
+local limits = require "tidewire.limits"
+local report = require "tidewire.report"
+local source = require "tidewire.source"
+local units = require "tidewire.units"
+
+local settings = {}
+
+local known = { "limits", "listen", "workers" }
+local later = { "control", "engine", "log", "metrics", "tls" }
+
+local workers_max = 256
+
+local function check_workers(value, path)
+    local count = units.count(value)
+    if not count or count < 1 or count > workers_max then
+        expect.fail(path, "expected a whole number from 1 to %d, got %s", workers_max, expect.show(value))
+    end
+    return count
+end
+
+local function check_listen(value, path)
+    local what = 'a URL such as "ws://127.0.0.1:8080", or a list of URLs'
+    if type(value) == "string" then
+        value = { value }
+    end
+    expect.list(value, path, what)
+    local out = {}
+    for i, url in ipairs(value) do
+        if type(url) ~= "string" or url == "" then
+            expect.fail(expect.field(path, i), "expected a URL, got %s", expect.show(url))
+        end
+        out[i] = url
+    end
+    return out
+end
+
+-- The checked content of a settings file: only what is in it.
+local function check_file(value)
+    expect.type(value, "table", "", "a table of settings, as in return { workers = 4 }")
+    for _, name in ipairs(later) do
+        if value[name] ~= nil then
+            expect.fail(name, "this setting is not available in this version")
+        end
+    end
+    expect.only(value, known, "")
+    return {
+        listen = value.listen ~= nil and check_listen(value.listen, "listen") or nil,
+        workers = value.workers ~= nil and check_workers(value.workers, "workers") or nil,
+        limits = value.limits ~= nil and limits.read(value.limits, "process", "limits") or nil,
+    }
+end
+
+local function run_file(text, path, read)
+    local sources = {}
+    local env = environment.new { libraries = environment.libraries(), read = read, sources = sources }
+    local run, message = chunk.compile(text, path, env, sources)
+    if not run then
+        return nil, report.failure(message, nil, sources)
+    end
+    local traceback
+    local ok, value = xpcall(run, function(err)
+        traceback = debug.traceback("", 2)
+        return err
+    end)
+    if not ok then
+        return nil, report.failure(value, traceback, sources)
+    end
+    return { value = value }
+end
+
+--- Reads a settings file: a Lua script that returns a table. Returns the checked table; or nil, a
+-- whole message, and the same as a table (see report.failure). A file that need not be there
+-- (optional) and is not gives an empty table.
+function settings.read_file(path, optional, read)
+    read = read or source.read
+    local text, reason, code = read(path)
+    if not text then
+        if optional and code == source.ENOENT then
+            return {}
+        end
+        return nil, report.plain(("cannot open %s: %s"):format(path, reason))
+    end
+    local result, message, details = run_file(text, path, read)
+    if not result then
+        return nil, message, details
+    end
+    local checked, wrong = expect.catch(check_file, result.value)
+    if not checked then
+        local whole, told = report.plain(("%s: %s"):format(path, wrong))
+        told.file = path
+        return nil, whole, told
+    end
+    return checked
+end
+
+--- Finds and reads the settings file of an app: `flag` (--config) over TIDEWIRE_CONFIG, either of
+-- which must exist, over tidewire.lua in the app's folder, which need not. Returns the checked table
+-- and the file's path, or nil and as read_file.
+function settings.find_file(flag, getenv, root, read)
+    local named = flag or getenv "TIDEWIRE_CONFIG"
+    local path = named or source.join(root, "tidewire.lua")
+    local file, message, details = settings.read_file(path, not named, read)
+    if not file then
+        return nil, message, details
+    end
+    return file, path
+end
+
+-- A number as it is written in a flag or the environment.
+local function workers_from_text(text, name)
+    return check_workers(text:match("^%d+$") and tonumber(text) or text, name)
+end
+
+local function listen_from_text(text, name)
+    local urls = {}
+    for url in text:gmatch("%S+") do
+        urls[#urls + 1] = url
+    end
+    return check_listen(urls, name)
+end
+
+local function resolve(from)
+    local file = from.file or {}
+    local out = {}
+    local function choose(name, flag, variable, default)
+        local text = from.getenv(variable)
+        if flag ~= nil then
+            out[name] = { value = flag(), from = "--" .. name }
+        elseif text and text ~= "" then
+            local read = name == "workers" and workers_from_text or listen_from_text
+            out[name] = { value = read(text, variable), from = variable }
+        elseif file[name] ~= nil then
+            out[name] = { value = file[name], from = from.file_path }
+        else
+            out[name] = { value = default, from = "default" }
+        end
+    end
+    local flags = from.flags
+    choose("listen", flags.listen and #flags.listen > 0 and function()
+        return check_listen(flags.listen, "--listen")
+    end or nil, "TIDEWIRE_LISTEN", { "ws://127.0.0.1:8080" })
+    choose("workers", flags.workers and function()
+        return workers_from_text(flags.workers, "--workers")
+    end or nil, "TIDEWIRE_WORKERS", 1)
+    out.limits = { value = file.limits or {}, from = file.limits and from.file_path or "default" }
+    return out
+end
+
+--- Puts all together. from: flags ({ listen = list, workers = text }), getenv, file and file_path
+-- (from find_file). Returns { listen, workers, limits }, each { value =, from = }: `from` is the
+-- flag, the variable, the file's path or "default". Or nil and what is wrong with a flag or variable.
+function settings.resolve(from)
+    return expect.catch(resolve, from)
+end
+
+return settings

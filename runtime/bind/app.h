@@ -1,0 +1,59 @@
+/* The installed app in C: its routes, and for each a slot with what connections need of it. */
+#ifndef TIDEWIRE_BIND_APP_H
+#define TIDEWIRE_BIND_APP_H
+
+#include "bind/vm.h"
+#include "wire/route.h"
+
+enum callback {
+    CB_UPGRADE,
+    CB_OPEN,
+    CB_MESSAGE,
+    CB_DRAIN,
+    CB_CLOSE,
+    CB_ERROR,
+    CB_RUN,
+    CB_COUNT,
+};
+
+enum origin_rule { ORIGIN_SAME, ORIGIN_ANY, ORIGIN_LISTED };
+
+struct names {
+    struct slice *list;
+    size_t count;
+};
+
+/* What a route leads to. A connection holds its slot, never functions. Lives as long as the vm. */
+struct slot {
+    char *pattern;
+    bool mount;
+    struct route_table *alone; /* this route only: to read captures of a path again */
+    int callbacks[CB_COUNT];   /* registry references, LUA_NOREF where there is none */
+    int handler;               /* the handler table; LUA_NOREF: plain HTTP */
+    int serve;                 /* of plain HTTP */
+    struct names protocols;
+    enum origin_rule origin_rule;
+    struct names origins;
+    struct conn_limits limits;
+};
+
+struct app {
+    struct route_table *routes;
+    struct slot **slots;
+    size_t count;
+    int object; /* registry reference of the app object */
+};
+
+static inline bool slot_has(const struct slot *s, enum callback which)
+{
+    return s->callbacks[which] != LUA_NOREF;
+}
+
+/* core.install{ app =, limits =, routes = } (lua/tidewire/worker.lua). */
+int app_install(lua_State *L);
+
+/* Opens the type that owns an app while it is being built. */
+void app_open(lua_State *L);
+void app_free(struct app *app);
+
+#endif

@@ -1,0 +1,49 @@
+/* The Lua side of the runtime as the floors above see it; lua.h stays below. */
+#ifndef TIDEWIRE_BIND_BIND_H
+#define TIDEWIRE_BIND_BIND_H
+
+#include "base/log.h"
+#include "net/conn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct vm;
+
+/* A Lua state with the runtime's own modules: enough for a command that serves nothing. `log` is
+ * borrowed. NULL: memory short (logged). */
+struct vm *vm_new(const struct log *log);
+
+/* Gives it the loop to serve with, in the worker process: a vm made before a fork carries the
+ * command's plan into the worker. false: memory short. */
+bool vm_attach(struct vm *vm, struct loop *loop);
+void vm_free(struct vm *vm);
+
+/* What the command line asks for. */
+struct plan {
+    char **listen; /* URLs, `listen_count` of them */
+    size_t listen_count;
+    size_t workers;
+    size_t connections; /* of a worker; 0: as many as descriptors allow */
+    unsigned handshakes_per_address;
+    uint32_t drain; /* ms */
+};
+
+/* Runs a command (lua/tidewire/cli). *status is its exit status; true: it is `run`, and *plan is
+ * filled in, to be freed with plan_free. */
+bool vm_command(struct vm *vm, int argc, char **argv, int *status, struct plan *plan);
+void plan_free(struct plan *plan);
+
+/* Loads and starts the app of the command that vm_command has read, in a task: `done` is called
+ * once, with the banner to print when `ok`, else with the whole error message. `urls` are the
+ * addresses that are listened on. */
+void vm_boot(struct vm *vm, const char *const *urls, size_t count,
+             void (*done)(void *context, bool ok, const char *text), void *context);
+
+/* Runs the app's stop(), in a task; `done` is called once. */
+void vm_stop(struct vm *vm, void (*done)(void *context), void *context);
+
+/* The connections that the app serves; after vm_attach. */
+struct conn_set *vm_conns(struct vm *vm);
+
+#endif

@@ -1,0 +1,213 @@
+/* From the command line to a running app: the calls of bind.h that host makes. */
+#include "bind/bind.h"
+#include "bind/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the plan of vm_command is kept for vm_boot: host passes it to no one else. */
+#define PLAN "tidewire.plan"
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+struct command {
+    int argc;
+    char **argv;
+    int status;
+    bool is_run;
+    struct plan *plan;
+};
+
+static char *copy_string(lua_State *L, int index)
+{
+    const char *text = luaL_checkstring(L, index);
+    char *copy = strdup(text);
+    if (!copy)
+        luaL_error(L, "out of memory");
+    return copy;
+}
+
+/* plan.listen = { { url = }, ... } */
+static void read_listen(lua_State *L, struct plan *plan)
+{
+    lua_getfield(L, -1, "listen");
+    lua_Integer n = luaL_len(L, -1);
+    plan->listen = calloc((size_t)n + 1, sizeof *plan->listen);
+    if (!plan->listen)
+        luaL_error(L, "out of memory");
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_geti(L, -1, i);
+        lua_getfield(L, -1, "url");
+        plan->listen[plan->listen_count++] = copy_string(L, -1);
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 1);
+}
+
+static lua_Number number_field(lua_State *L, const char *name, lua_Number otherwise)
+{
+    lua_getfield(L, -1, name);
+    lua_Number n = luaL_optnumber(L, -1, otherwise);
+    lua_pop(L, 1);
+    return n;
+}
+
+static void read_plan(lua_State *L, struct plan *plan)
+{
+    read_listen(L, plan);
+    plan->workers = (size_t)number_field(L, "workers", 1);
+    lua_getfield(L, -1, "limits");
+    plan->connections = (size_t)number_field(L, "connections", 0);
+    plan->handshakes_per_address = (unsigned)number_field(L, "handshakes_per_address", 0);
+    plan->drain = (uint32_t)(number_field(L, "drain", 30) * 1000);
+    lua_pop(L, 1);
+}
+
+static int call_main(lua_State *L)
+{
+    struct command *c = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tidewire.cli");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    lua_newtable(L);
+    for (int i = 1; i < c->argc; i++) {
+        lua_pushstring(L, c->argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_call(L, 1, 1);
+    c->is_run = lua_istable(L, -1);
+    if (!c->is_run) {
+        c->status = (int)luaL_checkinteger(L, -1);
+        return 0;
+    }
+    read_plan(L, c->plan);
+    lua_setfield(L, LUA_REGISTRYINDEX, PLAN);
+    return 0;
+}
+
+bool vm_command(struct vm *vm, int argc, char **argv, int *status, struct plan *plan)
+{
+    struct command c = {argc, argv, 1, false, plan};
+    *plan = (struct plan){0};
+    if (!vm_protected(vm, call_main, &c))
+        c.is_run = false;
+    *status = c.status;
+    return c.is_run;
+}
+
+void plan_free(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->listen_count; i++)
+        free(plan->listen[i]);
+    free(plan->listen);
+    *plan = (struct plan){0};
+}
+
+/* --- boot and stop ---------------------------------------------------------------------------- */
+
+struct boot {
+    const char *const *urls;
+    size_t count;
+    void (*done)(void *context, bool ok, const char *text);
+    void *context;
+};
+
+static int call_ended(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    return lua_gettop(L);
+}
+
+static void push_worker(lua_State *L, const char *function)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tidewire.worker");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, function);
+    lua_remove(L, -2);
+}
+
+/* worker.boot(plan, urls): the banner, or nil and the whole message */
+static int boot_body(lua_State *L)
+{
+    const struct boot *b = vm_of(L)->current->owner;
+    push_worker(L, "boot");
+    lua_getfield(L, LUA_REGISTRYINDEX, PLAN);
+    lua_newtable(L);
+    for (size_t i = 0; i < b->count; i++) {
+        lua_pushstring(L, b->urls[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_callk(L, 2, 2, 0, call_ended);
+    return 2;
+}
+
+static void after_boot(struct task *t, enum task_outcome outcome)
+{
+    struct boot *b = t->owner;
+    if (outcome == TASK_WAITING)
+        return;
+    if (outcome == TASK_FAILED)
+        vm_report(t->co, "the start of the app", 1, 2);
+    bool ok = outcome == TASK_DONE && lua_isstring(t->co, -2);
+    bool told = outcome == TASK_DONE && lua_isstring(t->co, ok ? -2 : -1);
+    b->done(b->context, ok, told ? lua_tostring(t->co, ok ? -2 : -1) : "");
+    free(b);
+}
+
+void vm_boot(struct vm *vm, const char *const *urls, size_t count,
+             void (*done)(void *context, bool ok, const char *text), void *context)
+{
+    struct boot *b = malloc(sizeof *b);
+    struct task *t = b ? task_new(vm, "boot") : NULL;
+    if (!t) {
+        free(b);
+        done(context, false, "tidewire: out of memory\n");
+        return;
+    }
+    *b = (struct boot){urls, count, done, context};
+    t->owner = b;
+    t->after = after_boot;
+    task_run(t, boot_body);
+}
+
+struct stop {
+    void (*done)(void *context);
+    void *context;
+};
+
+static int stop_body(lua_State *L)
+{
+    push_worker(L, "stop");
+    lua_callk(L, 0, 0, 0, call_ended);
+    return 0;
+}
+
+static void after_stop(struct task *t, enum task_outcome outcome)
+{
+    struct stop *s = t->owner;
+    if (outcome == TASK_WAITING)
+        return;
+    if (outcome == TASK_FAILED)
+        vm_report(t->co, "the stop of the app", 1, 2);
+    s->done(s->context);
+    free(s);
+}
+
+void vm_stop(struct vm *vm, void (*done)(void *context), void *context)
+{
+    struct stop *s = malloc(sizeof *s);
+    struct task *t = s ? task_new(vm, "stop") : NULL;
+    if (!t) {
+        free(s);
+        done(context);
+        return;
+    }
+    *s = (struct stop){done, context};
+    t->owner = s;
+    t->after = after_stop;
+    task_run(t, stop_body);
+}

@@ -1,0 +1,328 @@
+#include "bind/task.h"
+
+#include <stdlib.h>
+
+#define IDLE_MAX 256 /* coroutines kept for reuse */
+
+/* What an await yields, to be told from what the app yields itself: the address is the value. */
+static const char AWAIT = 0;
+
+/* --- pool ------------------------------------------------------------------------------------- */
+
+static int new_thread(lua_State *L)
+{
+    struct task *t = lua_touserdata(L, 1);
+    t->co = lua_newthread(L);
+    t->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct task *t = list_entry(timer, struct task, timer);
+    t->timed_out(t);
+}
+
+static void on_start(struct deferred *d);
+
+static struct task *make(struct vm *vm)
+{
+    struct task *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->vm = vm;
+    list_init(&t->node);
+    t->timer.fire = on_timer;
+    deferred_init(&t->start, on_start);
+    if (vm_protected(vm, new_thread, t))
+        return t;
+    free(t);
+    return NULL;
+}
+
+struct task *task_new(struct vm *vm, const char *what)
+{
+    struct list *node = list_shift(&vm->idle);
+    struct task *t = node ? list_entry(node, struct task, node) : make(vm);
+    if (!t) {
+        log_error(vm->log, "out of memory: no task for %s", what);
+        return NULL;
+    }
+    if (node)
+        vm->idle_count--;
+    list_push(&vm->tasks, &t->node);
+    t->what = what;
+    t->after = NULL;
+    t->owner = NULL;
+    return t;
+}
+
+static void end_wait(struct task *t)
+{
+    if (t->place)
+        *t->place = NULL;
+    t->place = NULL;
+    loop_timer_cancel(t->vm->loop, &t->timer);
+}
+
+static void discard(struct task *t)
+{
+    end_wait(t);
+    deferred_cancel(&t->start);
+    list_remove(&t->node);
+    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->anchor);
+    free(t);
+}
+
+static void recycle(struct task *t)
+{
+    lua_settop(t->co, 0);
+    end_wait(t);
+    if (t->vm->idle_count >= IDLE_MAX) {
+        discard(t);
+        return;
+    }
+    list_remove(&t->node);
+    list_push(&t->vm->idle, &t->node);
+    t->vm->idle_count++;
+}
+
+void task_free_all(struct vm *vm)
+{
+    while (!list_empty(&vm->tasks))
+        discard(list_entry(vm->tasks.next, struct task, node));
+    while (!list_empty(&vm->idle))
+        discard(list_entry(vm->idle.next, struct task, node));
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+/* On the main thread, protected: leaves error and traceback at 1 and 2 of the ended coroutine. */
+static int explain(lua_State *L)
+{
+    struct task *t = lua_touserdata(L, 1);
+    luaL_traceback(L, t->co, NULL, 0);
+    lua_xmove(t->co, L, 1); /* the error object: the top of a failed coroutine */
+    lua_resetthread(t->co); /* runs what is to be closed, and empties the stack */
+    lua_settop(t->co, 0);
+    lua_xmove(L, t->co, 1);
+    lua_xmove(L, t->co, 1);
+    return 0;
+}
+
+static void fail(struct task *t)
+{
+    if (!vm_protected(t->vm, explain, t)) {
+        lua_resetthread(t->co);
+        lua_settop(t->co, 0);
+        lua_pushliteral(t->co, "out of memory");
+        lua_pushliteral(t->co, "");
+    }
+    if (t->after)
+        t->after(t, TASK_FAILED);
+    else
+        vm_report(t->co, t->what, 1, 2);
+    recycle(t);
+}
+
+/* The app yielded in a task's own coroutine: nobody would ever resume it. */
+static void fail_stray_yield(struct task *t, int results)
+{
+    lua_pop(t->co, results);
+    lua_pushliteral(t->co, "coroutine.yield outside of a coroutine of yours; to wait, use "
+                           "tidewire.sleep or ws:receive");
+    fail(t);
+}
+
+static bool is_await(lua_State *co, int results)
+{
+    return results == 1 && lua_touserdata(co, -1) == (void *)&AWAIT;
+}
+
+/* The one place where the app's code is entered. */
+static void step(struct task *t, int args)
+{
+    struct vm *vm = t->vm;
+    struct task *outer = vm->current;
+    int results = 0;
+    vm->current = t;
+    int status = lua_resume(t->co, NULL, args, &results);
+    vm->current = outer;
+    switch (status) {
+    case LUA_OK:
+        if (t->after)
+            t->after(t, TASK_DONE);
+        recycle(t);
+        break;
+    case LUA_YIELD:
+        if (!is_await(t->co, results)) {
+            fail_stray_yield(t, results);
+            break;
+        }
+        lua_pop(t->co, results);
+        if (t->after)
+            t->after(t, TASK_WAITING);
+        break;
+    default:
+        fail(t);
+    }
+}
+
+void task_run(struct task *t, lua_CFunction body)
+{
+    lua_pushcfunction(t->co, body);
+    step(t, 0);
+}
+
+void task_run_with(struct task *t, lua_CFunction body, lua_State *from, int args)
+{
+    lua_pushcfunction(t->co, body);
+    lua_xmove(from, t->co, args);
+    step(t, args);
+}
+
+static void on_start(struct deferred *d)
+{
+    struct task *t = list_entry(d, struct task, start);
+    step(t, t->start_args);
+}
+
+void task_run_later(struct task *t, int args)
+{
+    t->start_args = args;
+    loop_defer(t->vm->loop, &t->start);
+}
+
+struct task *task_current(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    if (vm->loading || !vm->current)
+        luaL_error(L, "waiting is not possible while the app loads; do it in start(app)");
+    return vm->current;
+}
+
+static int refuse_await(lua_State *L)
+{
+    return luaL_error(L, "cannot wait here: a C function or a metamethod lies between");
+}
+
+int task_await(lua_State *L, struct task **place, lua_KContext context, lua_KFunction k)
+{
+    struct task *t = task_current(L);
+    if (!lua_isyieldable(L))
+        return refuse_await(L);
+    t->place = place;
+    if (place)
+        *place = t;
+    lua_settop(L, 0);
+    lua_pushlightuserdata(L, (void *)&AWAIT);
+    return lua_yieldk(L, 1, context, k);
+}
+
+void task_await_timeout(lua_State *L, uint64_t ms, void (*timed_out)(struct task *))
+{
+    struct task *t = task_current(L);
+    if (!lua_isyieldable(L))
+        refuse_await(L);
+    t->timed_out = timed_out;
+    loop_timer_set(t->vm->loop, &t->timer, ms);
+}
+
+void task_resume(struct task *t)
+{
+    end_wait(t);
+    step(t, 0);
+}
+
+/* --- coroutines of the app -------------------------------------------------------------------- */
+
+/* When a coroutine that the app made awaits, the coroutine that resumed it awaits with it, up to
+ * the task; and when the task is resumed, each resumes the one below it. So the app can await
+ * inside its own generators, and they see nothing of it. */
+
+static int resume_inner(lua_State *L, int args);
+
+static int resume_inner_again(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    return resume_inner(L, 0);
+}
+
+/* The coroutine to resume is at 1 of L, its arguments on its own stack. Returns the number of
+ * results pushed on L, or -1 with the error pushed. */
+static int resume_inner(lua_State *L, int args)
+{
+    lua_State *co = lua_tothread(L, 1);
+    int results = 0;
+    int status = lua_resume(co, L, args, &results);
+    if (status == LUA_YIELD && is_await(co, results)) {
+        if (!lua_isyieldable(L)) {
+            end_wait(task_current(L));
+            return refuse_await(L);
+        }
+        lua_pop(co, 1);
+        lua_pushlightuserdata(L, (void *)&AWAIT);
+        return lua_yieldk(L, 1, 0, resume_inner_again);
+    }
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_settop(L, 1);
+        lua_pushboolean(L, false);
+        lua_xmove(co, L, 1);
+        return 2;
+    }
+    luaL_checkstack(L, results + 1, "too many results to resume");
+    lua_settop(L, 1);
+    lua_pushboolean(L, true);
+    lua_xmove(co, L, results);
+    return results + 1;
+}
+
+/* coroutine.resume(co, ...) */
+static int l_resume(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    luaL_argexpected(L, co, 1, "coroutine");
+    if (co == L) {
+        lua_pushboolean(L, false);
+        lua_pushliteral(L, "cannot resume non-suspended coroutine");
+        return 2;
+    }
+    int args = lua_gettop(L) - 1;
+    if (!lua_checkstack(co, args)) {
+        lua_pushboolean(L, false);
+        lua_pushliteral(L, "too many arguments to resume");
+        return 2;
+    }
+    lua_xmove(L, co, args);
+    return resume_inner(L, args);
+}
+
+/* coroutine.wrap is written in Lua on top of it: it has to raise from where it was called. */
+static const char WRAP[] = "local create, resume, close, status, error = ...\n"
+                           "local function unwrap(co, ok, ...)\n"
+                           "    if ok then return ... end\n"
+                           "    if status(co) ~= 'suspended' then close(co) end\n"
+                           "    error((...), 0)\n"
+                           "end\n"
+                           "return function(f)\n"
+                           "    local co = create(f)\n"
+                           "    return function(...) return unwrap(co, resume(co, ...)) end\n"
+                           "end\n";
+
+void task_open_coroutines(lua_State *L)
+{
+    lua_getglobal(L, "coroutine");
+    lua_pushcfunction(L, l_resume);
+    lua_setfield(L, -2, "resume");
+    if (luaL_loadbufferx(L, WRAP, sizeof WRAP - 1, "=coroutine.wrap", "t") != LUA_OK)
+        lua_error(L);
+    lua_getfield(L, -2, "create");
+    lua_getfield(L, -3, "resume");
+    lua_getfield(L, -4, "close");
+    lua_getfield(L, -5, "status");
+    lua_getglobal(L, "error");
+    lua_call(L, 5, 1);
+    lua_setfield(L, -2, "wrap");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,64 @@
+/* Tasks: pooled coroutines in which everything of the app runs, and the one place that enters Lua.
+ *
+ * A task runs until it ends or awaits something; whoever it awaits resumes it. The coroutine of a
+ * task that has ended is used again. */
+#ifndef TIDEWIRE_BIND_TASK_H
+#define TIDEWIRE_BIND_TASK_H
+
+#include "bind/vm.h"
+
+enum task_outcome {
+    TASK_DONE,    /* returned; its results are on co's stack */
+    TASK_FAILED,  /* raised; error and traceback are on co's stack, at 1 and 2 */
+    TASK_WAITING, /* awaits something */
+};
+
+struct task {
+    struct list node; /* in vm->idle or vm->tasks */
+    lua_State *co;
+    struct vm *vm;
+    int anchor;         /* registry reference of co */
+    struct timer timer; /* of a sleep, or the time-out of another wait */
+    struct deferred start;
+    int start_args;
+    struct task **place; /* where this task is registered while it waits, or NULL */
+    const char *what;    /* for reports: "message of /chat/:room" is made of this and the route */
+    /* Called after each step, with the task still whole; may be NULL. After DONE and FAILED the
+     * task is reused: forget it. */
+    void (*after)(struct task *t, enum task_outcome outcome);
+    void *owner; /* of `after` */
+    void (*timed_out)(struct task *t);
+};
+
+/* A task to be started; NULL: memory short (logged). */
+struct task *task_new(struct vm *vm, const char *what);
+
+/* Runs `body` in the task until its first wait or its end. The body gets no arguments: it takes
+ * them from `owner`, or from vm->incoming, inside the protected call. */
+void task_run(struct task *t, lua_CFunction body);
+
+/* The same with arguments: the topmost `args` values of `from`, which are taken from it. */
+void task_run_with(struct task *t, lua_CFunction body, lua_State *from, int args);
+
+/* Starts at the end of the turn what lies on co's stack: a function and `args` arguments. */
+void task_run_later(struct task *t, int args);
+
+/* To be returned by a C function that Lua called, `return task_await(...)`: suspends the current
+ * task, however many coroutines of the app lie between. When task_resume is called, `k` runs with
+ * `context` and its results are those of the C function. `place`, if any, is set to the task, and
+ * to NULL when the wait is over, however it ends. Raises where Lua cannot yield. */
+int task_await(lua_State *L, struct task **place, lua_KContext context, lua_KFunction k);
+
+/* To be called before it: after `ms`, `timed_out` is called, which resumes the task. */
+void task_await_timeout(lua_State *L, uint64_t ms, void (*timed_out)(struct task *t));
+void task_resume(struct task *t);
+
+/* The current task; raises when the app is being loaded. */
+struct task *task_current(lua_State *L);
+
+void task_free_all(struct vm *vm);
+
+/* coroutine.resume and coroutine.wrap that let an await of an inner coroutine through. */
+void task_open_coroutines(lua_State *L);
+
+#endif

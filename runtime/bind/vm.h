@@ -1,0 +1,79 @@
+/* One Lua state and what belongs to it: the runtime's Lua half, the app, its tasks and its
+ * connections. Shared by the files of this floor; the floors above see bind.h. */
+#ifndef TIDEWIRE_BIND_VM_H
+#define TIDEWIRE_BIND_VM_H
+
+#include "base/log.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "net/topics.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+
+struct app;
+struct task;
+struct ws;
+
+/* A message on its way from the receive buffer into Lua: lives during one event. */
+struct incoming {
+    const unsigned char *data;
+    size_t len;
+    enum frame_opcode kind;
+};
+
+struct vm {
+    lua_State *L; /* main thread: holds the registry, never runs the app */
+    struct loop *loop;
+    const struct log *log;
+    struct conn_set *conns;
+    struct topics *topics;
+    struct app *app;      /* installed routes; NULL before */
+    struct task *current; /* running now; NULL: we are in C */
+    struct list idle;     /* tasks ready for reuse */
+    unsigned idle_count;
+    struct list tasks; /* all others, running or suspended */
+    struct incoming incoming;
+    struct buf scratch;        /* for bytes on their way into a Lua string; between calls empty */
+    struct conn_limits limits; /* before a route is known */
+    int reporter;              /* registry reference of what reports errors, or LUA_NOREF */
+    bool loading;              /* an app is being loaded: it must not act yet */
+    char node[17];             /* of ws.id: this process, in hexadecimal */
+    struct ws **ids;           /* slot of ws.id -> connection */
+    size_t ids_cap, ids_free;
+    uint64_t serial;
+};
+
+/* The vm of any of its threads. */
+static inline struct vm *vm_of(lua_State *L)
+{
+    return *(struct vm **)lua_getextraspace(L);
+}
+
+/* Raises unless the app may act: it is loaded, and there is a loop to act in. */
+void vm_check_acting(lua_State *L, const char *what);
+
+/* Runs `body(context)` as a protected call on the main thread, for what may raise although
+ * nothing of the app runs. false: it raised; the message is logged. */
+bool vm_protected(struct vm *vm, lua_CFunction body, void *context);
+
+/* Reports an error of the app: where it happened, and the error object and a traceback at the
+ * given places of L's stack. Never raises. */
+void vm_report(lua_State *L, const char *where, int error, int traceback);
+
+/* vm->scratch, emptied: it belongs to the vm, so that an error of Lua leaks nothing. */
+struct buf *vm_scratch(lua_State *L);
+void vm_push_scratch(lua_State *L); /* as a string */
+
+/* Arguments that come up in several types. */
+enum frame_opcode vm_check_kind(lua_State *L, int arg); /* "text" (default) | "binary" */
+struct slice vm_check_message(lua_State *L, int arg, enum frame_opcode kind); /* text: UTF-8 */
+uint64_t vm_check_seconds(lua_State *L, int arg);                             /* in ms */
+int vm_push_sent(lua_State *L, enum conn_sent sent); /* results of a send */
+
+/* Opens a userdata type: its metatable with methods, and getters for its fields. */
+void vm_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods,
+                 const luaL_Reg *getters);
+
+#endif

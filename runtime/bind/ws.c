@@ -1,0 +1,404 @@
+#include "bind/ws.h"
+#include "bind/core.h"
+#include "bind/request.h"
+#include "wire/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WS "tidewire.ws"
+#define UV_STATE 1
+#define UV_REQUEST 2
+#define ID_MAX 64
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* Free places of vm->ids hold the next free place, shifted, with the low bit set. */
+static struct ws *free_place(size_t next)
+{
+    return (struct ws *)(next << 1 | 1);
+}
+
+static bool ids_grow(struct vm *vm)
+{
+    size_t cap = vm->ids_cap ? vm->ids_cap * 2 : 64;
+    struct ws **ids = realloc(vm->ids, cap * sizeof *ids);
+    if (!ids)
+        return false;
+    for (size_t i = vm->ids_cap; i < cap; i++)
+        ids[i] = free_place(i + 1);
+    vm->ids_free = vm->ids_cap;
+    vm->ids = ids;
+    vm->ids_cap = cap;
+    return true;
+}
+
+static bool take_id(struct vm *vm, struct ws *w)
+{
+    if (vm->ids_free == vm->ids_cap && !ids_grow(vm))
+        return false;
+    w->id_slot = (uint32_t)vm->ids_free;
+    w->serial = ++vm->serial;
+    vm->ids_free = (size_t)vm->ids[w->id_slot] >> 1;
+    vm->ids[w->id_slot] = w;
+    return true;
+}
+
+struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot)
+{
+    struct ws *w = calloc(1, sizeof *w);
+    if (!w || !take_id(vm, w)) {
+        free(w);
+        return NULL;
+    }
+    w->refs = 1;
+    w->vm = vm;
+    w->slot = slot;
+    w->self = LUA_NOREF;
+    w->conn = conn_ref(c);
+    w->subscriber.limit = slot->limits.subscriptions;
+    w->inbox.tail = &w->inbox.head;
+    list_init(&w->timers);
+    return w;
+}
+
+void ws_ref(struct ws *w)
+{
+    w->refs++;
+}
+
+void ws_unref(struct ws *w)
+{
+    if (--w->refs)
+        return;
+    free(w->end.reason);
+    free(w);
+}
+
+void ws_release(struct ws *w)
+{
+    struct vm *vm = w->vm;
+    if (!w->conn)
+        return;
+    topics_leave(vm->topics, &w->subscriber);
+    ws_timers_cancel(w);
+    for (struct message *m = w->inbox.head, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    w->inbox.head = NULL;
+    vm->ids[w->id_slot] = free_place(vm->ids_free);
+    vm->ids_free = w->id_slot;
+    luaL_unref(vm->L, LUA_REGISTRYINDEX, w->self);
+    w->self = LUA_NOREF;
+    conn_set_owner(w->conn, NULL);
+    conn_unref(w->conn);
+    w->conn = NULL;
+    ws_unref(w);
+}
+
+void ws_free_all(struct vm *vm)
+{
+    for (size_t i = 0; i < vm->ids_cap; i++)
+        if (!((size_t)vm->ids[i] & 1))
+            ws_release(vm->ids[i]);
+}
+
+/* --- ids: <process>-<slot>-<serial> ------------------------------------------- */
+
+int ws_push_id(lua_State *L, const struct ws *w)
+{
+    lua_pushfstring(L, "%s-%I-%I", w->vm->node, (LUAI_UACINT)w->id_slot, (LUAI_UACINT)w->serial);
+    return 1;
+}
+
+struct ws *ws_by_id(struct vm *vm, struct slice id)
+{
+    char text[ID_MAX];
+    char node[sizeof vm->node];
+    unsigned long long slot, serial;
+    int used = 0;
+    if (id.len >= sizeof text)
+        return NULL;
+    memcpy(text, id.ptr, id.len);
+    text[id.len] = '\0';
+    if (sscanf(text, "%16[0-9a-f]-%llu-%llu%n", node, &slot, &serial, &used) != 3 ||
+        (size_t)used != id.len || strcmp(node, vm->node) != 0 || slot >= vm->ids_cap)
+        return NULL;
+    struct ws *w = vm->ids[slot];
+    return (size_t)w & 1 || w->serial != serial ? NULL : w;
+}
+
+/* --- userdata --------------------------------------------------------------------------------- */
+
+void ws_push(lua_State *L, struct ws *w)
+{
+    if (w->self != LUA_NOREF) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, w->self);
+        return;
+    }
+    struct ws **self = lua_newuserdatauv(L, sizeof *self, 2);
+    *self = NULL;
+    luaL_setmetatable(L, WS);
+    *self = w;
+    ws_ref(w);
+    if (w->conn) { /* after the release nothing keeps it but the app */
+        lua_pushvalue(L, -1);
+        w->self = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+}
+
+struct ws *ws_check(lua_State *L, int arg)
+{
+    return *(struct ws **)luaL_checkudata(L, arg, WS);
+}
+
+static int ws_gc(lua_State *L)
+{
+    struct ws **self = luaL_checkudata(L, 1, WS);
+    if (*self)
+        ws_unref(*self);
+    *self = NULL;
+    return 0;
+}
+
+static const char *state_name(const struct ws *w)
+{
+    static const char *const names[] = {"connecting", "open", "closing", "closed"};
+    return w->conn ? names[conn_state(w->conn)] : "closed";
+}
+
+static int ws_tostring(lua_State *L)
+{
+    const struct ws *w = ws_check(L, 1);
+    lua_pushfstring(L, "ws %s-%I-%I (%s)", w->vm->node, (LUAI_UACINT)w->id_slot,
+                    (LUAI_UACINT)w->serial, state_name(w));
+    return 1;
+}
+
+/* --- methods ---------------------------------------------------------------------------------- */
+
+/* ws:send(data [, kind]) */
+static int l_send(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    enum frame_opcode kind = vm_check_kind(L, 3);
+    struct slice data = vm_check_message(L, 2, kind);
+    if (!w->conn)
+        return vm_push_sent(L, CONN_NOT_OPEN);
+    return vm_push_sent(L, conn_send(w->conn, kind, data.ptr, data.len));
+}
+
+/* ws:close([code [, reason]]) */
+static int l_close(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    lua_Integer code = luaL_optinteger(L, 2, 1000);
+    struct slice reason = {"", 0};
+    reason.ptr = luaL_optlstring(L, 3, "", &reason.len);
+    luaL_argcheck(L, code >= 0 && code <= 4999 && session_close_code_valid((unsigned)code), 2,
+                  "close code 1000-1003, 1007-1014 or 3000-4999 expected");
+    luaL_argcheck(L, reason.len <= FRAME_CONTROL_MAX - 2, 3,
+                  "reason of at most 123 bytes expected");
+    luaL_argcheck(L, utf8_valid((const unsigned char *)reason.ptr, reason.len), 3,
+                  "reason must be valid UTF-8");
+    if (w->conn)
+        conn_close(w->conn, (uint16_t)code, reason);
+    return 0;
+}
+
+/* ws:ping([data]) */
+static int l_ping(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    struct slice data = {"", 0};
+    data.ptr = luaL_optlstring(L, 2, "", &data.len);
+    luaL_argcheck(L, data.len <= FRAME_CONTROL_MAX, 2, "at most 125 bytes expected");
+    return vm_push_sent(L, w->conn ? conn_ping(w->conn, data.ptr, data.len) : CONN_NOT_OPEN);
+}
+
+static int l_pause(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    if (w->conn)
+        conn_pause(w->conn, CONN_PAUSE_APP);
+    return 0;
+}
+
+static int l_resume(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    if (w->conn)
+        conn_resume(w->conn, CONN_PAUSE_APP);
+    return 0;
+}
+
+static struct slice check_slice(lua_State *L, int arg)
+{
+    struct slice s;
+    s.ptr = luaL_checklstring(L, arg, &s.len);
+    return s;
+}
+
+/* ws:subscribe(filter): true; nil, "closed" | "limit" */
+static int l_subscribe(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    struct slice filter = check_slice(L, 2);
+    if (!lua_isnoneornil(L, 3))
+        return luaL_argerror(L, 3, "this version of subscribe takes no options");
+    int error = w->conn && !w->closed ? topics_subscribe(w->vm->topics, &w->subscriber, filter) : 1;
+    if (error == TOPIC_ERR_INVALID)
+        return luaL_argerror(L, 2,
+                             "topic filter expected: levels separated by \"/\", none empty, "
+                             "\"+\" for any level, a last \"#\" for the rest, 255 bytes at most");
+    if (w->conn && !w->closed && error >= 0) {
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, error == TOPIC_ERR_LIMIT    ? "limit"
+                      : error == TOPIC_ERR_MEMORY ? "memory"
+                                                  : "closed");
+    return 2;
+}
+
+/* ws:unsubscribe(filter): was it subscribed? */
+static int l_unsubscribe(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    lua_pushboolean(L, topics_unsubscribe(w->vm->topics, &w->subscriber, check_slice(L, 2)));
+    return 1;
+}
+
+/* ws:publish(topic, data [, opts]): to every subscriber but this connection */
+static int l_publish(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    return core_publish(L, 2, w);
+}
+
+static int refuse_field(lua_State *L)
+{
+    return luaL_error(L, "field \"%s\" of a ws cannot be set; keep your own data in ws.state",
+                      lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+static int l_newindex(lua_State *L)
+{
+    ws_check(L, 1);
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "state") != 0)
+        return refuse_field(L);
+    if (!lua_isnil(L, 3))
+        luaL_checktype(L, 3, LUA_TTABLE);
+    lua_settop(L, 3);
+    lua_setiuservalue(L, 1, UV_STATE);
+    return 0;
+}
+
+/* ws.state: a table from the first look on, so that handlers need not make it */
+static int get_state(lua_State *L)
+{
+    ws_check(L, 1);
+    if (lua_getiuservalue(L, 1, UV_STATE) != LUA_TNIL)
+        return 1;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, UV_STATE);
+    return 1;
+}
+
+static int get_request(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    if (lua_getiuservalue(L, 1, UV_REQUEST) != LUA_TNIL || !w->conn)
+        return 1;
+    request_push(L, w->conn, w->slot, w->protocol, false);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, UV_REQUEST);
+    return 1;
+}
+
+static int get_params(lua_State *L)
+{
+    get_request(L);
+    if (!lua_isnil(L, -1))
+        lua_getfield(L, -1, "params");
+    return 1;
+}
+
+static int get_remote_address(lua_State *L)
+{
+    get_request(L);
+    if (!lua_isnil(L, -1))
+        lua_getfield(L, -1, "remote_address");
+    return 1;
+}
+
+static int get_id(lua_State *L)
+{
+    return ws_push_id(L, ws_check(L, 1));
+}
+
+static int get_protocol(lua_State *L)
+{
+    const struct ws *w = ws_check(L, 1);
+    if (w->protocol.len)
+        lua_pushlstring(L, w->protocol.ptr, w->protocol.len);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static int get_ready_state(lua_State *L)
+{
+    lua_pushstring(L, state_name(ws_check(L, 1)));
+    return 1;
+}
+
+static int get_buffered_amount(lua_State *L)
+{
+    const struct ws *w = ws_check(L, 1);
+    lua_pushinteger(L, w->conn ? (lua_Integer)conn_buffered(w->conn) : 0);
+    return 1;
+}
+
+static int get_app(lua_State *L)
+{
+    const struct ws *w = ws_check(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, w->vm->app->object);
+    return 1;
+}
+
+void ws_open(lua_State *L)
+{
+    static const luaL_Reg meta[] = {
+        {"__gc", ws_gc}, {"__tostring", ws_tostring}, {"__newindex", l_newindex}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"send", l_send},
+                                       {"close", l_close},
+                                       {"ping", l_ping},
+                                       {"pause", l_pause},
+                                       {"resume", l_resume},
+                                       {"subscribe", l_subscribe},
+                                       {"unsubscribe", l_unsubscribe},
+                                       {"publish", l_publish},
+                                       {"receive", ws_receive},
+                                       {"messages", ws_messages},
+                                       {"every", ws_every},
+                                       {"after", ws_after},
+                                       {NULL, NULL}};
+    static const luaL_Reg getters[] = {{"id", get_id},
+                                       {"state", get_state},
+                                       {"request", get_request},
+                                       {"params", get_params},
+                                       {"protocol", get_protocol},
+                                       {"ready_state", get_ready_state},
+                                       {"buffered_amount", get_buffered_amount},
+                                       {"remote_address", get_remote_address},
+                                       {"app", get_app},
+                                       {NULL, NULL}};
+    vm_new_type(L, WS, meta, methods, getters);
+}

@@ -1,0 +1,87 @@
+/* A WebSocket connection as the app sees it: the userdata "tidewire.ws".
+ *
+ *   ws.c         the Lua type: methods and fields
+ *   ws_events.c  from events of net to handler calls, one at a time and in order
+ *   ws_timer.c   ws:every and ws:after
+ *
+ * The struct comes with the handshake; the userdata only when the app first sees the connection. */
+#ifndef TIDEWIRE_BIND_WS_H
+#define TIDEWIRE_BIND_WS_H
+
+#include "bind/app.h"
+#include "bind/vm.h"
+
+/* Messages that wait while a handler is suspended; past either bound reading pauses. */
+#define INBOX_COUNT_MAX 64
+#define INBOX_BYTES_MAX (256 * 1024)
+
+struct message {
+    struct message *next;
+    enum frame_opcode kind;
+    size_t len;
+    unsigned char data[];
+};
+
+struct inbox {
+    struct message *head, **tail;
+    size_t count, bytes;
+};
+
+struct ws {
+    unsigned refs;
+    struct conn *conn; /* NULL after the release */
+    struct vm *vm;
+    struct slot *slot;
+    int self;         /* registry reference of the userdata; LUA_NOREF: not seen yet */
+    uint32_t id_slot; /* in vm->ids */
+    uint64_t serial;
+    struct slice protocol; /* of the slot's list; len 0: none */
+    struct subscriber subscriber;
+    struct task *active;   /* a handler that runs, or is suspended in something but receive */
+    struct task *receiver; /* suspended in receive */
+    struct inbox inbox;
+    struct list timers;
+    struct {
+        uint16_t code;
+        bool clean;
+        uint8_t len;
+        char *reason;
+    } end;
+    bool pumping;
+    bool drain_due;
+    bool peer_close; /* the peer's Close has come */
+    bool closed;     /* the connection has ended; its `close` is due or done */
+    bool close_told;
+    bool gone;
+    bool paused; /* by the inbox */
+};
+
+const struct conn_events *ws_events(void);
+
+void ws_open(lua_State *L); /* the type */
+void ws_push(lua_State *L, struct ws *w);
+struct ws *ws_check(lua_State *L, int arg);
+
+struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot); /* NULL: memory short */
+void ws_ref(struct ws *w);
+void ws_unref(struct ws *w);
+void ws_release(struct ws *w); /* after the end: gives back all but the struct */
+void ws_free_all(struct vm *vm);
+struct ws *ws_by_id(struct vm *vm, struct slice id); /* NULL: no such connection here */
+int ws_push_id(lua_State *L, const struct ws *w);
+
+/* ws_events.c */
+void ws_pump(struct ws *w); /* calls handlers for what is due, unless one is active */
+void ws_run(struct ws *w, const char *what, lua_CFunction body);
+int ws_call_handler(lua_State *L, int args); /* for bodies: return ws_call_handler(...) */
+int ws_receive(lua_State *L);                /* ws:receive([seconds]) */
+int ws_messages(lua_State *L);
+
+/* ws_timer.c */
+int ws_every(lua_State *L);
+int ws_after(lua_State *L);
+bool ws_timer_run_due(struct ws *w); /* false: none was due */
+void ws_timers_cancel(struct ws *w);
+void ws_timer_open(lua_State *L);
+
+#endif

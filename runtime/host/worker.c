@@ -1,0 +1,176 @@
+#include "host/worker.h"
+#include "host/channel.h"
+#include "net/loop.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#define CODE_GOING_AWAY 1001
+
+struct worker {
+    const struct worker_setup *setup;
+    struct loop *loop;
+    struct watch *channel, *term;
+    struct listener **listeners;
+    size_t listener_count;
+    const char **urls; /* of the points; for the banner */
+    bool serving, draining;
+    int status;
+};
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void on_stopped(void *context)
+{
+    struct worker *w = context;
+    loop_stop(w->loop);
+}
+
+static void on_drained(void *context)
+{
+    struct worker *w = context;
+    vm_stop(w->setup->vm, on_stopped, w);
+}
+
+static void stop_listening(struct worker *w)
+{
+    for (size_t i = 0; i < w->listener_count; i++)
+        listener_stop(w->listeners[i]);
+    w->listener_count = 0;
+}
+
+static void drain(struct worker *w)
+{
+    if (w->draining)
+        return;
+    w->draining = true;
+    stop_listening(w);
+    if (!w->serving) { /* the app has not come up: there is nothing to end in order */
+        loop_stop(w->loop);
+        return;
+    }
+    conn_set_drain(vm_conns(w->setup->vm), CODE_GOING_AWAY, w->setup->plan->drain, on_drained, w);
+}
+
+static void on_term(void *context)
+{
+    drain(context);
+}
+
+static void on_channel(void *context)
+{
+    struct worker *w = context;
+    char text[CHANNEL_TEXT_MAX + 1];
+    switch (channel_receive(w->setup->channel, text)) {
+    case CHANNEL_END:
+        if (!w->draining)
+            log_warn(w->setup->log, "the master process is gone; ending");
+        loop_unwatch(w->loop, w->channel);
+        w->channel = NULL;
+        drain(w);
+        break;
+    case CHANNEL_DRAIN:
+        drain(w);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- the start -------------------------------------------------------------------------------- */
+
+static bool start_listening(struct worker *w)
+{
+    const struct worker_setup *s = w->setup;
+    for (const struct listen_point *p = s->points; p; p = p->next) {
+        struct listener *l = listener_start(vm_conns(s->vm), p, s->index, s->log);
+        if (!l)
+            return false;
+        w->listeners[w->listener_count++] = l;
+    }
+    return true;
+}
+
+static void fail(struct worker *w, const char *why)
+{
+    channel_send(w->setup->channel, CHANNEL_FAILED, why);
+    w->status = 1;
+    loop_stop(w->loop);
+}
+
+static void on_booted(void *context, bool ok, const char *text)
+{
+    struct worker *w = context;
+    if (!ok)
+        fail(w, text);
+    else if (!start_listening(w))
+        fail(w, "tidewire: out of memory\n");
+    else {
+        w->serving = true;
+        channel_send(w->setup->channel, CHANNEL_READY, text);
+    }
+}
+
+/* Nine tenths of the descriptors for connections, the rest for files and whatever the app opens. */
+static size_t connection_bound(const struct plan *plan)
+{
+    struct rlimit files;
+    if (plan->connections)
+        return plan->connections;
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
+        return 0;
+    return (size_t)files.rlim_cur / 10 * 9;
+}
+
+static bool set_up(struct worker *w)
+{
+    const struct worker_setup *s = w->setup;
+    size_t count = 0;
+    for (const struct listen_point *p = s->points; p; p = p->next)
+        count++;
+    w->listeners = calloc(count + 1, sizeof *w->listeners);
+    w->urls = calloc(count + 1, sizeof *w->urls);
+    w->loop = loop_new();
+    if (!w->listeners || !w->urls || !w->loop || !vm_attach(s->vm, w->loop))
+        return false;
+    count = 0;
+    for (const struct listen_point *p = s->points; p; p = p->next)
+        w->urls[count++] = p->url;
+    conn_set_bound(vm_conns(s->vm), connection_bound(s->plan));
+    w->channel = loop_watch_readable(w->loop, s->channel, on_channel, w);
+    w->term = loop_watch_signal(w->loop, SIGTERM, on_term, w);
+    if (!w->channel || !w->term)
+        return false;
+    vm_boot(s->vm, w->urls, count, on_booted, w);
+    return true;
+}
+
+static void tear_down(struct worker *w)
+{
+    stop_listening(w);
+    vm_free(w->setup->vm);
+    loop_unwatch(w->loop, w->channel);
+    loop_unwatch(w->loop, w->term);
+    loop_free(w->loop);
+    free(w->listeners);
+    free(w->urls);
+}
+
+int worker_run(const struct worker_setup *setup)
+{
+    struct worker w = {.setup = setup};
+    char name[16];
+    snprintf(name, sizeof name, "tidewire-w%zu", setup->index);
+    prctl(PR_SET_NAME, name);
+    signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides */
+    if (!set_up(&w)) {
+        channel_send(setup->channel, CHANNEL_FAILED, "tidewire: cannot start: out of memory\n");
+        return 1;
+    }
+    loop_run(w.loop);
+    tear_down(&w);
+    return w.status;
+}

@@ -1,0 +1,453 @@
+#include "net/conn_impl.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_io(struct ev_loop *ev, ev_io *w, int events);
+static void on_later(struct deferred *d);
+static void on_timer(struct timer *t);
+
+uint32_t conn_now(const struct conn *c)
+{
+    return (uint32_t)loop_now(c->set->loop);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct conn *conn_ref(struct conn *c)
+{
+    c->refs++;
+    return c;
+}
+
+void conn_unref(struct conn *c)
+{
+    if (--c->refs)
+        return;
+    conn_http_free(c);
+    conn_ws_free(c);
+    buf_free(&c->held);
+    free(c->head);
+    free(c);
+}
+
+static void set_peer(struct conn *c, const struct sockaddr_storage *peer)
+{
+    c->peer_family = (uint8_t)peer->ss_family;
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)peer;
+        memcpy(&c->peer, &in->sin_addr, sizeof in->sin_addr);
+        c->peer_port = ntohs(in->sin_port);
+    } else if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)peer;
+        c->peer = in6->sin6_addr;
+        c->peer_port = ntohs(in6->sin6_port);
+    }
+}
+
+void conn_peer(const struct conn *c, char *text, size_t size, unsigned *port)
+{
+    *port = c->peer_port;
+    if (c->peer_family != AF_INET && c->peer_family != AF_INET6)
+        snprintf(text, size, "unix");
+    else if (c->peer_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&c->peer))
+        inet_ntop(AF_INET, &c->peer.s6_addr[12], text, (socklen_t)size);
+    else
+        inet_ntop(c->peer_family, &c->peer, text, (socklen_t)size);
+}
+
+bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
+                 bool secure)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        stream->ops->close(stream);
+        return false;
+    }
+    c->stream = *stream;
+    c->set = set;
+    c->limits = set->limits;
+    c->refs = 1; /* the loop's own, until `gone` */
+    c->secure = secure;
+    set_peer(c, peer);
+    deferred_init(&c->later, on_later);
+    c->timer.fire = on_timer;
+    ev_io_init(&c->io, on_io, c->stream.fd, 0);
+    c->io.data = c;
+    list_push(&set->all, &c->all);
+    set->count++;
+    c->last_in = conn_now(c);
+    if (!conn_http_start(c)) {
+        conn_kill(c);
+        return false;
+    }
+    conn_enter(c, secure ? PHASE_TLS : PHASE_HEAD);
+    conn_update_io(c);
+    return true;
+}
+
+void conn_enter(struct conn *c, enum conn_phase phase)
+{
+    c->phase = (uint8_t)phase;
+    c->since = conn_now(c);
+    conn_arm(c);
+}
+
+void conn_later(struct conn *c)
+{
+    loop_defer(c->set->loop, &c->later);
+}
+
+void conn_kill(struct conn *c)
+{
+    if (c->phase == PHASE_DEAD)
+        return;
+    c->phase = PHASE_DEAD;
+    ev_io_stop(loop_ev(c->set->loop), &c->io);
+    loop_timer_cancel(c->set->loop, &c->timer);
+    c->stream.ops->close(&c->stream);
+    outq_clear(&c->out);
+    if (c->set->corked == c)
+        c->set->cork.len = 0;
+    conn_later(c);
+}
+
+void conn_abort(struct conn *c)
+{
+    conn_kill(c);
+}
+
+/* The events that end a connection; once, from the loop. */
+static void finish(struct conn *c)
+{
+    if (c->finished)
+        return;
+    c->finished = true;
+    if (c->upgraded)
+        conn_ws_tell_closed(c);
+    c->set->events->gone(c);
+    list_remove(&c->all);
+    conn_set_removed(c->set);
+    conn_unref(c);
+}
+
+void conn_linger(struct conn *c, bool hang_up)
+{
+    if (c->phase == PHASE_DEAD || c->phase == PHASE_LINGER)
+        return;
+    c->hang_up = hang_up;
+    conn_enter(c, PHASE_LINGER);
+    conn_later(c);
+}
+
+/* --- readiness -------------------------------------------------------------------------------- */
+
+bool conn_wants_input(const struct conn *c)
+{
+    switch (c->phase) {
+    case PHASE_HEAD:
+    case PHASE_BODY:
+    case PHASE_LINGER:
+        return true;
+    case PHASE_OPEN:
+        return !c->pauses;
+    default:
+        return false;
+    }
+}
+
+static bool wants_read(const struct conn *c)
+{
+    if (c->eof)
+        return false;
+    if (c->phase == PHASE_ANSWERING)
+        return c->held.len - c->held_at < CONN_HELD_MAX;
+    return conn_wants_input(c) && c->held.len == c->held_at;
+}
+
+void conn_update_io(struct conn *c)
+{
+    int events = 0;
+    if (c->phase == PHASE_DEAD)
+        return;
+    if (c->phase == PHASE_TLS)
+        events = c->stream.wants_write ? EV_WRITE : EV_READ;
+    else
+        events = (wants_read(c) ? EV_READ : 0) | (c->blocked ? EV_WRITE : 0);
+    if (events == (c->io.events & (EV_READ | EV_WRITE)) && ev_is_active(&c->io) == (events != 0))
+        return;
+    ev_io_stop(loop_ev(c->set->loop), &c->io);
+    ev_io_set(&c->io, c->stream.fd, events);
+    if (events)
+        ev_io_start(loop_ev(c->set->loop), &c->io);
+}
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+static size_t take(struct conn *c, unsigned char *bytes, size_t n)
+{
+    switch (c->phase) {
+    case PHASE_HEAD:
+        return conn_http_take_head(c, bytes, n);
+    case PHASE_BODY:
+        return conn_http_take_body(c, bytes, n);
+    case PHASE_OPEN:
+        return conn_ws_take(c, bytes, n);
+    default:
+        return n; /* lingering: read to the end, and ignored */
+    }
+}
+
+static size_t take_all(struct conn *c, unsigned char *bytes, size_t n)
+{
+    size_t used = 0;
+    while (used < n && conn_wants_input(c))
+        used += take(c, bytes + used, n - used);
+    return used;
+}
+
+static void take_held(struct conn *c)
+{
+    c->held_at += take_all(c, c->held.data + c->held_at, c->held.len - c->held_at);
+    if (c->held_at == c->held.len) {
+        buf_free(&c->held);
+        c->held_at = 0;
+    }
+}
+
+static void input(struct conn *c, unsigned char *bytes, size_t n)
+{
+    bool behind = c->held.len > 0;
+    size_t used = behind ? 0 : take_all(c, bytes, n);
+    if (used < n && c->phase != PHASE_DEAD && !buf_append(&c->held, bytes + used, n - used))
+        conn_kill(c);
+    if (behind)
+        take_held(c);
+}
+
+static void on_eof(struct conn *c)
+{
+    c->eof = true;
+    switch (c->phase) {
+    case PHASE_ANSWERING:
+    case PHASE_RESPONDING:
+        c->http->keep_alive = false; /* a client may end its half and still read the answer */
+        break;
+    case PHASE_LINGER:
+        if (!c->out.bytes)
+            conn_kill(c);
+        break; /* else when the rest is written */
+    default:
+        conn_kill(c);
+    }
+}
+
+static void on_readable(struct conn *c)
+{
+    size_t got = 0;
+    c->read_again = false;
+    switch (c->stream.ops->read(&c->stream, c->set->rx, CONN_RX_SIZE, &got)) {
+    case STREAM_OK:
+        c->last_in = conn_now(c);
+        input(c, c->set->rx, got);
+        if (c->phase != PHASE_DEAD && c->stream.ops->pending(&c->stream)) {
+            c->read_again = true;
+            conn_later(c);
+        }
+        break;
+    case STREAM_RETRY:
+        break;
+    case STREAM_EOF:
+        on_eof(c);
+        break;
+    case STREAM_ERROR:
+        conn_kill(c);
+    }
+}
+
+static void on_tls_ready(struct conn *c)
+{
+    switch (c->stream.ops->handshake(&c->stream)) {
+    case STREAM_OK:
+        /* the deadline goes on: the head has what is left of it */
+        c->phase = PHASE_HEAD;
+        on_readable(c);
+        break;
+    case STREAM_RETRY:
+        break;
+    default:
+        conn_kill(c);
+    }
+}
+
+static void on_io(struct ev_loop *ev, ev_io *w, int events)
+{
+    struct conn *c = w->data;
+    (void)ev;
+    conn_ref(c);
+    conn_cork(c);
+    if (events & EV_WRITE)
+        c->blocked = false;
+    if (c->phase == PHASE_TLS)
+        on_tls_ready(c);
+    else if (events & EV_READ)
+        on_readable(c);
+    conn_uncork(c);
+    conn_update_io(c);
+    conn_unref(c);
+}
+
+static void on_later(struct deferred *d)
+{
+    struct conn *c = list_entry(d, struct conn, later);
+    if (c->phase == PHASE_DEAD) {
+        finish(c);
+        return;
+    }
+    conn_ref(c);
+    conn_cork(c);
+    if (c->held.len && conn_wants_input(c))
+        take_held(c);
+    else if (c->read_again && wants_read(c))
+        on_readable(c);
+    conn_uncork(c);
+    if (c->drain_due && c->phase == PHASE_OPEN) {
+        c->drain_due = false;
+        c->set->events->drain(c);
+    }
+    conn_update_io(c);
+    conn_unref(c);
+}
+
+void conn_pause(struct conn *c, enum conn_pause reason)
+{
+    c->pauses |= (uint8_t)reason;
+    conn_update_io(c);
+}
+
+void conn_resume(struct conn *c, enum conn_pause reason)
+{
+    if (!(c->pauses & reason))
+        return;
+    c->pauses &= (uint8_t)~reason;
+    if (c->pauses || c->phase == PHASE_DEAD)
+        return;
+    /* silence during the pause was ours */
+    c->last_in = conn_now(c);
+    c->ping_out = false;
+    c->read_again = c->stream.ops->pending(&c->stream);
+    conn_later(c);
+}
+
+/* --- deadlines -------------------------------------------------------------------------------- */
+
+static uint32_t left_of(const struct conn *c, uint32_t since, uint32_t limit)
+{
+    uint32_t gone = conn_elapsed(c, since);
+    return gone >= limit ? 0 : limit - gone;
+}
+
+static bool is_stalled(const struct conn *c)
+{
+    return c->out.bytes && c->limits->stall && !left_of(c, c->progress, c->limits->stall);
+}
+
+static uint32_t phase_deadline(const struct conn *c)
+{
+    switch (c->phase) {
+    case PHASE_TLS:
+    case PHASE_HEAD:
+    case PHASE_BODY:
+        return c->limits->handshake ? left_of(c, c->since, c->limits->handshake) : UINT32_MAX;
+    case PHASE_LINGER:
+        return left_of(c, c->since, c->limits->close);
+    case PHASE_OPEN:
+        return conn_ws_deadline(c);
+    default:
+        return UINT32_MAX;
+    }
+}
+
+void conn_arm(struct conn *c)
+{
+    uint32_t due = phase_deadline(c);
+    if (c->out.bytes && c->limits->stall) {
+        uint32_t stall = left_of(c, c->progress, c->limits->stall);
+        due = stall < due ? stall : due;
+    }
+    if (due == UINT32_MAX)
+        loop_timer_cancel(c->set->loop, &c->timer);
+    else
+        loop_timer_set(c->set->loop, &c->timer, due);
+}
+
+static void on_deadline(struct conn *c)
+{
+    if (is_stalled(c)) {
+        conn_kill(c);
+        return;
+    }
+    if (phase_deadline(c) == 0) {
+        switch (c->phase) {
+        case PHASE_HEAD:
+        case PHASE_BODY:
+            conn_http_timeout(c);
+            break;
+        case PHASE_OPEN:
+            conn_ws_timeout(c);
+            break;
+        default:
+            conn_kill(c);
+        }
+    }
+    if (c->phase != PHASE_DEAD)
+        conn_arm(c);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct conn *c = list_entry(t, struct conn, timer);
+    conn_ref(c);
+    on_deadline(c);
+    conn_unref(c);
+}
+
+/* --- for the owner ---------------------------------------------------------------------------- */
+
+void conn_set_owner(struct conn *c, void *owner)
+{
+    c->owner = owner;
+}
+
+void *conn_owner(const struct conn *c)
+{
+    return c->owner;
+}
+
+struct conn_set *conn_get_set(const struct conn *c)
+{
+    return c->set;
+}
+
+bool conn_awaits_answer(const struct conn *c)
+{
+    return c->phase == PHASE_ANSWERING;
+}
+
+bool conn_is_secure(const struct conn *c)
+{
+    return c->secure;
+}
+
+struct slice conn_head(const struct conn *c)
+{
+    return (struct slice){c->head, c->head_len};
+}
+
+void conn_set_limits(struct conn *c, const struct conn_limits *limits)
+{
+    c->limits = limits;
+    c->session.limits = &limits->session;
+}

@@ -1,0 +1,143 @@
+/* A connection: first HTTP requests, then, once one of them is upgraded, WebSocket messages.
+ *
+ * Events reach the owner through struct conn_events, always from the loop, never from within a
+ * call on a connection: whatever a handler does, no second event starts inside it. For each
+ * connection:
+ *
+ *     request*  ( message* | peer_close | drain )*  closed  gone
+ *
+ * `closed` comes exactly once for each upgraded connection, `gone` once for each. A connection
+ * that an event is about stays valid until `gone` has returned, or as long as it is referenced. */
+#ifndef TIDEWIRE_NET_CONN_H
+#define TIDEWIRE_NET_CONN_H
+
+#include "base/log.h"
+#include "base/slice.h"
+#include "net/limits.h"
+#include "net/loop.h"
+#include "net/outq.h"
+#include "net/stream.h"
+#include "wire/frame.h"
+#include "wire/http.h"
+
+#include <sys/socket.h>
+
+struct conn;
+struct conn_set;
+
+struct conn_events {
+    /* A whole request has arrived; `upgrade` tells that it is a valid opening handshake. Answer,
+     * now or later, with conn_upgrade, conn_respond or conn_respond_file. The slices live until
+     * then; `body` is that of a plain request. */
+    void (*request)(struct conn *c, const struct http_head *head, bool upgrade, struct slice body);
+    /* A whole message; text is valid UTF-8. The bytes live until the event returns. */
+    void (*message)(struct conn *c, enum frame_opcode kind, const unsigned char *data, size_t n);
+    /* The peer has sent its Close frame. When the messages before it are dealt with, call
+     * conn_reply_close; sending is possible until then. */
+    void (*peer_close)(struct conn *c);
+    /* The send queue has fallen below its low mark after a send had answered CONN_BUFFERED. */
+    void (*drain)(struct conn *c);
+    /* The connection has ended. `clean`: both Close frames were exchanged. code is the peer's,
+     * 1005 when its Close had none, 1006 when there was no Close, or ours when we failed the
+     * connection (RFC 6455 section 7.1.5 and 7.1.7). */
+    void (*closed)(struct conn *c, unsigned code, struct slice reason, bool clean);
+    void (*gone)(struct conn *c);
+};
+
+/* The connections of one loop: they share buffers, limits and the owner's events.
+ * `limits`, `events` and `log` are borrowed. NULL: memory short. */
+struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *events,
+                              const struct conn_limits *limits, const struct log *log,
+                              void *context);
+void conn_set_free(struct conn_set *set); /* ends what is still connected, with `gone` */
+
+size_t conn_set_count(const struct conn_set *set);
+struct loop *conn_set_loop(const struct conn_set *set);
+void *conn_set_context(const struct conn_set *set); /* as given to conn_set_new */
+
+/* Connections beyond `max` are refused with 503; 0: no bound. */
+void conn_set_bound(struct conn_set *set, size_t max);
+
+/* Ends all connections within `within` ms: answers under way are finished, idle ones ended, open
+ * ones closed with `code`, spread over the time when there are many. What is left then is cut.
+ * `done` is called when none is left, perhaps at once; new connections are refused. */
+void conn_set_drain(struct conn_set *set, uint16_t code, uint32_t within,
+                    void (*done)(void *context), void *context);
+
+/* Takes over an accepted stream. `peer` as accept() gave it. false: memory short; the stream is
+ * closed. */
+bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
+                 bool secure);
+
+/* --- for the owner ------------------------------------------------------------------------ */
+
+void conn_set_owner(struct conn *c, void *owner);
+void *conn_owner(const struct conn *c);
+struct conn_set *conn_get_set(const struct conn *c);
+
+struct conn *conn_ref(struct conn *c);
+void conn_unref(struct conn *c);
+
+/* The peer's address in numbers ("127.0.0.1", "::1", "unix"), and its port (0 for "unix"). */
+void conn_peer(const struct conn *c, char *text, size_t size, unsigned *port);
+bool conn_is_secure(const struct conn *c);
+
+/* The head of the request being answered, or of the one that was upgraded. */
+struct slice conn_head(const struct conn *c);
+
+/* A request waits for its answer. */
+bool conn_awaits_answer(const struct conn *c);
+
+/* --- answering a request ------------------------------------------------------------------ */
+
+/* `fields` are whole field lines, each ended with CRLF, already checked. Date, Content-Length and
+ * Connection are added. A request is answered once; a later answer, or one to a connection that
+ * has gone, answers false and does nothing. */
+bool conn_respond(struct conn *c, unsigned status, struct slice fields, struct slice body);
+
+/* The same with `length` bytes of the file at `offset` as its body. Owns `fd` from then on, also
+ * when it answers false. */
+bool conn_respond_file(struct conn *c, unsigned status, struct slice fields, int fd,
+                       uint64_t offset, uint64_t length);
+
+/* Accepts the opening handshake. `protocol.len` 0: none. `limits` is borrowed and must outlive
+ * the connection. false: there is no handshake to accept any more. */
+bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
+                  const struct conn_limits *limits);
+
+/* Limits of an open connection exchanged, from the next message on. */
+void conn_set_limits(struct conn *c, const struct conn_limits *limits);
+
+/* --- messages ----------------------------------------------------------------------------- */
+
+enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING, CONN_CLOSED };
+enum conn_state conn_state(const struct conn *c);
+
+enum conn_sent {
+    CONN_SENT,
+    CONN_BUFFERED,  /* taken, and the queue is above its soft mark */
+    CONN_NOT_OPEN,  /* not taken: closing or closed */
+    CONN_OVERFLOW,  /* not taken: the queue is full; the connection is closed with 1013 */
+    CONN_NO_MEMORY, /* not taken */
+};
+
+/* Text must be valid UTF-8. */
+enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n);
+enum conn_sent conn_send_shared(struct conn *c, struct shared *frame);
+enum conn_sent conn_ping(struct conn *c, const void *data, size_t n); /* n <= 125 */
+
+/* Starts the closing handshake; later calls do nothing. code 0: a Close without payload.
+ * reason: at most 123 bytes of UTF-8. */
+void conn_close(struct conn *c, uint16_t code, struct slice reason);
+void conn_reply_close(struct conn *c); /* see conn_events.peer_close */
+void conn_abort(struct conn *c);       /* ends TCP at once */
+
+/* Reading stops while any reason holds; nothing is delivered meanwhile, nothing is lost. */
+enum conn_pause { CONN_PAUSE_APP = 1, CONN_PAUSE_QUEUE = 2 };
+void conn_pause(struct conn *c, enum conn_pause reason);
+void conn_resume(struct conn *c, enum conn_pause reason);
+
+/* Bytes queued and not yet taken by the system. */
+size_t conn_buffered(const struct conn *c);
+
+#endif

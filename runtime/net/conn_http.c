@@ -1,0 +1,338 @@
+/* The request phase: heads in, answers out (RFC 9112), until one request is upgraded. */
+#include "net/conn_impl.h"
+#include "wire/handshake.h"
+
+#include <stdio.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_PIECE (64 * 1024)
+
+bool conn_http_start(struct conn *c)
+{
+    c->http = calloc(1, sizeof *c->http);
+    if (c->http)
+        c->http->file = -1;
+    return c->http != NULL;
+}
+
+static void close_file(struct conn_http *h)
+{
+    if (h->file >= 0)
+        close(h->file);
+    h->file = -1;
+    h->file_left = 0;
+}
+
+void conn_http_free(struct conn *c)
+{
+    if (!c->http)
+        return;
+    close_file(c->http);
+    buf_free(&c->http->head);
+    buf_free(&c->http->body);
+    free(c->http);
+    c->http = NULL;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* Answers what is no acceptable request. Nothing after it is read as HTTP: where the next request
+ * would begin is in doubt, and doubt is what request smuggling lives on. */
+static void refuse(struct conn *c, unsigned status, const char *field, const char *why)
+{
+    char body[160];
+    size_t n = (size_t)snprintf(body, sizeof body, "%s\n", why);
+    c->http->keep_alive = false;
+    c->phase = PHASE_ANSWERING;
+    conn_respond(c, status, slice_of(field), (struct slice){body, n});
+}
+
+static void refuse_http(struct conn *c, int error)
+{
+    refuse(c, http_error_status(error), "Content-Type: text/plain; charset=utf-8\r\n",
+           http_error_text(error));
+}
+
+static void refuse_handshake(struct conn *c, int error)
+{
+    const char *field = error == HANDSHAKE_ERR_METHOD    ? "Allow: GET\r\n"
+                        : error == HANDSHAKE_ERR_VERSION ? "Sec-WebSocket-Version: 13\r\n"
+                                                         : "";
+    refuse(c, handshake_error_status(error), field, handshake_error_text(error));
+}
+
+void conn_http_timeout(struct conn *c)
+{
+    bool nothing_asked = c->http->reused && c->phase == PHASE_HEAD && !c->http->head.len;
+    if (nothing_asked)
+        conn_linger(c, true);
+    else
+        refuse(c, 408, "", "the request took too long");
+}
+
+static void deliver(struct conn *c, const struct http_head *head)
+{
+    struct slice body = {(const char *)c->http->body.data, c->http->body.len};
+    conn_enter(c, PHASE_ANSWERING);
+    c->set->events->request(c, head, c->http->upgrade, body);
+}
+
+static bool will_keep_alive(const struct conn *c, const struct http_head *head)
+{
+    return !c->set->drain && !c->eof && !http_has_token(head, "Connection", "close");
+}
+
+static void send_continue(struct conn *c)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    if (out && buf_append(out, line, sizeof line - 1))
+        conn_out_end(c, out, before);
+}
+
+/* A request with a body: read it first. */
+static void expect_body(struct conn *c, const struct http_head *head, uint64_t length)
+{
+    if (length > c->limits->body) {
+        refuse(c, 413, "", "the request's body is too large");
+        return;
+    }
+    c->http->body_left = length;
+    if (http_has_token(head, "Expect", "100-continue"))
+        send_continue(c);
+    c->phase = PHASE_BODY;
+}
+
+/* A whole head has arrived and is in c->head. */
+static void handle_head(struct conn *c)
+{
+    struct http_head head;
+    uint64_t length = 0;
+    int error = http_parse_request(c->head, c->head_len, c->limits->headers, &head);
+    if (error) {
+        refuse_http(c, error);
+        return;
+    }
+    c->http->no_body = slice_is(head.method, "HEAD");
+    int verdict = handshake_check_request(&head);
+    if (verdict < 0) {
+        refuse_handshake(c, verdict);
+        return;
+    }
+    c->http->upgrade = verdict == HANDSHAKE_UPGRADE;
+    error = http_body_length(&head, &length);
+    if (error) {
+        refuse_http(c, error);
+        return;
+    }
+    c->http->keep_alive = !c->http->upgrade && will_keep_alive(c, &head);
+    if (length)
+        expect_body(c, &head, length);
+    else
+        deliver(c, &head);
+}
+
+static bool keep_head(struct conn *c, const void *bytes, size_t n)
+{
+    free(c->head);
+    c->head = malloc(n);
+    c->head_len = (uint32_t)n;
+    if (c->head)
+        memcpy(c->head, bytes, n);
+    return c->head != NULL;
+}
+
+/* A head that came in one piece is taken from the receive buffer at once; only one in pieces is
+ * collected. */
+size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n)
+{
+    struct conn_http *h = c->http;
+    size_t before = h->head.len, limit = c->limits->head;
+    const unsigned char *head = bytes;
+    size_t have = n;
+    if (before) {
+        size_t room = limit + 1 - before; /* one more shows that it is too long */
+        if (!buf_append(&h->head, bytes, n < room ? n : room)) {
+            conn_kill(c);
+            return n;
+        }
+        head = h->head.data;
+        have = h->head.len;
+    }
+    long end = http_head_end((const char *)head, have, &h->scanned);
+    if (end < 0 || (end ? (size_t)end > limit : have > limit)) {
+        refuse_http(c, end < 0 ? (int)end : HTTP_ERR_HEADERS);
+        return n;
+    }
+    if (!end) {
+        if (!before && !buf_append(&h->head, bytes, n))
+            conn_kill(c);
+        return n;
+    }
+    if (!keep_head(c, head, (size_t)end)) {
+        conn_kill(c);
+        return n;
+    }
+    buf_free(&h->head);
+    h->scanned = 0;
+    handle_head(c);
+    return (size_t)end - before;
+}
+
+size_t conn_http_take_body(struct conn *c, const unsigned char *bytes, size_t n)
+{
+    struct conn_http *h = c->http;
+    struct http_head head;
+    size_t piece = n < h->body_left ? n : (size_t)h->body_left;
+    if (!buf_append(&h->body, bytes, piece)) {
+        conn_kill(c);
+        return n;
+    }
+    h->body_left -= piece;
+    if (h->body_left == 0) {
+        http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
+        deliver(c, &head);
+    }
+    return piece;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static bool has_length(unsigned status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+static bool write_answer_head(struct conn *c, struct buf *out, unsigned status, struct slice fields,
+                              uint64_t length)
+{
+    return http_write_status(out, status) &&
+           http_write_header(out, "Date", slice_of(conn_set_date(c->set))) &&
+           (!has_length(status) ||
+            buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)length)) &&
+           (c->http->keep_alive || buf_append_str(out, "Connection: close\r\n")) &&
+           buf_append(out, fields.ptr, fields.len) && buf_append_str(out, "\r\n");
+}
+
+static bool begin_answer(struct conn *c, unsigned status, struct slice fields, struct slice body,
+                         uint64_t length)
+{
+    if (c->phase != PHASE_ANSWERING)
+        return false;
+    /* a refused handshake is the last that is read from this connection */
+    if (c->http->upgrade)
+        c->http->keep_alive = false;
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    if (!out || !write_answer_head(c, out, status, fields, length) ||
+        !buf_append(out, body.ptr, c->http->no_body || !has_length(status) ? 0 : body.len)) {
+        conn_kill(c);
+        return false;
+    }
+    conn_enter(c, PHASE_RESPONDING);
+    conn_out_end(c, out, before);
+    return true;
+}
+
+bool conn_respond(struct conn *c, unsigned status, struct slice fields, struct slice body)
+{
+    if (!begin_answer(c, status, fields, body, body.len))
+        return false;
+    conn_http_written(c);
+    return true;
+}
+
+bool conn_respond_file(struct conn *c, unsigned status, struct slice fields, int fd,
+                       uint64_t offset, uint64_t length)
+{
+    struct slice none = {"", 0};
+    if (c->phase != PHASE_ANSWERING) {
+        close(fd);
+        return false;
+    }
+    c->http->file = fd;
+    c->http->file_at = offset;
+    c->http->file_left = c->http->no_body ? 0 : length;
+    if (!begin_answer(c, status, fields, none, length))
+        return false;
+    conn_http_refill(c);
+    conn_http_written(c);
+    return true;
+}
+
+/* One piece of the file to the queue. A file that has become shorter than its announced length
+ * leaves nothing but to end the connection: the client sees that the body is incomplete. */
+static bool queue_piece(struct conn *c)
+{
+    struct conn_http *h = c->http;
+    size_t want = h->file_left < FILE_PIECE ? (size_t)h->file_left : FILE_PIECE;
+    struct buf *out = outq_tail(&c->out);
+    if (!out || !buf_reserve(out, want))
+        return false;
+    ssize_t n = pread(h->file, out->data + out->len, want, (off_t)h->file_at);
+    if (n <= 0)
+        return false;
+    size_t before = out->len;
+    out->len += (size_t)n;
+    h->file_at += (uint64_t)n;
+    h->file_left -= (uint64_t)n;
+    conn_out_end(c, out, before);
+    return true;
+}
+
+void conn_http_refill(struct conn *c)
+{
+    struct conn_http *h = c->http;
+    /* the head may still be corked, and must go first: uncorking comes back here */
+    if (h->file_left && c->set->corked == c && c->set->cork.len)
+        return;
+    if (h->file_left && c->out.bytes < FILE_PIECE && !queue_piece(c))
+        conn_kill(c);
+}
+
+/* The answer is complete when it is all queued; the next request is not read before the queue is
+ * short, so that a client cannot pile up answers that it does not read. */
+void conn_http_written(struct conn *c)
+{
+    struct conn_http *h = c->http;
+    if (c->phase != PHASE_RESPONDING || h->file_left || conn_buffered(c) > c->limits->send_soft)
+        return;
+    close_file(h);
+    buf_free(&h->body);
+    if (!h->keep_alive || c->set->drain) {
+        conn_linger(c, false);
+        return;
+    }
+    h->reused = true;
+    h->upgrade = h->no_body = false;
+    conn_enter(c, PHASE_HEAD);
+    conn_later(c); /* the next request may be here already */
+}
+
+bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
+                  const struct conn_limits *limits)
+{
+    struct http_head head;
+    if (c->phase != PHASE_ANSWERING || !c->http->upgrade)
+        return false;
+    http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    if (!out || !handshake_write_accept(out, http_find(&head, "Sec-WebSocket-Key")->value, protocol,
+                                        fields)) {
+        conn_kill(c);
+        return false;
+    }
+    conn_http_free(c);
+    c->upgraded = true;
+    c->limits = limits;
+    session_init(&c->session, SESSION_SERVER, &limits->session);
+    conn_enter(c, PHASE_OPEN);
+    conn_out_end(c, out, before);
+    conn_later(c); /* frames may have come with the handshake */
+    return true;
+}

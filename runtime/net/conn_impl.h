@@ -1,0 +1,154 @@
+/* What the files of a connection share. Nobody else includes this.
+ *
+ *   conn.c       life: accept, readiness, input, timers, end
+ *   conn_out.c   output: cork, queue, flush
+ *   conn_http.c  the request phase
+ *   conn_ws.c    the message phase
+ *   conn_set.c   what the connections of a loop share; drain */
+#ifndef TIDEWIRE_NET_CONN_IMPL_H
+#define TIDEWIRE_NET_CONN_IMPL_H
+
+#include "net/conn.h"
+
+#include <ev.h>
+#include <netinet/in.h>
+
+#define CONN_RX_SIZE (512 * 1024) /* read at once, into the set's one buffer */
+#define CONN_HELD_MAX (64 * 1024) /* read ahead while a request is being answered */
+#define CONN_FLUSH_AT (64 * 1024) /* corked bytes that are worth a system call of their own */
+
+enum conn_phase {
+    PHASE_TLS,        /* handshake of the transport */
+    PHASE_HEAD,       /* reading a request's head */
+    PHASE_BODY,       /* reading its body */
+    PHASE_ANSWERING,  /* the owner has the request */
+    PHASE_RESPONDING, /* the answer is given, not all of it is queued or taken */
+    PHASE_OPEN,       /* WebSocket, closing handshake included */
+    PHASE_LINGER,     /* all is said: write it out, end our half, wait for the peer's */
+    PHASE_DEAD,       /* the descriptor is closed; `closed` and `gone` are due or done */
+};
+
+struct conn_set {
+    struct loop *loop;
+    const struct conn_events *events;
+    const struct conn_limits *limits;
+    const struct log *log;
+    void *context;
+    unsigned char *rx;   /* CONN_RX_SIZE bytes: no idle connection owns a buffer */
+    struct buf cork;     /* output of the connection whose input is being handled */
+    struct conn *corked; /* that connection */
+    struct list all;
+    size_t count, max;
+    int64_t date_at; /* second that `date` was made for */
+    char date[32];
+    struct conn_drain *drain; /* while draining */
+};
+
+/* Only while HTTP is spoken; an open connection has none. */
+struct conn_http {
+    struct buf head; /* a head in pieces */
+    size_t scanned;  /* of it */
+    struct buf body;
+    uint64_t body_left;
+    bool upgrade; /* the request under way is an opening handshake */
+    bool no_body; /* the request was HEAD */
+    bool keep_alive;
+    bool reused; /* not the connection's first request */
+    bool expects_continue;
+    int file; /* body of the answer, -1: none */
+    uint64_t file_at, file_left;
+};
+
+/* The peer's Close, or ours when we failed the connection. */
+struct conn_closing {
+    uint16_t code;
+    uint8_t len;
+    char reason[FRAME_CONTROL_MAX];
+};
+
+struct conn {
+    ev_io io;
+    struct stream stream;
+    struct conn_set *set;
+    void *owner;
+    struct list all;       /* in set->all */
+    struct deferred later; /* end of turn: input that was held, output, the end */
+    struct timer timer;    /* the nearest of all deadlines */
+    const struct conn_limits *limits;
+    struct session session;
+    struct outq out;
+    struct buf held; /* input that nobody wants yet, from held_at on */
+    size_t held_at;
+    char *head; /* of the request being answered or upgraded */
+    struct conn_http *http;
+    struct conn_closing *closing;
+    struct buf *pong; /* payload of the one Pong that waits for the socket */
+    uint32_t head_len;
+    uint32_t last_in;  /* times: ms, truncated; only differences count */
+    uint32_t since;    /* of this phase, or of the closing handshake */
+    uint32_t pinged;   /* when `ping_out` */
+    uint32_t progress; /* when bytes were last taken, or began to wait */
+    unsigned refs;
+    struct in6_addr peer; /* an IPv4 address is mapped */
+    uint16_t peer_port;
+    uint8_t peer_family;
+    uint8_t phase;
+    uint8_t pauses; /* enum conn_pause bits */
+    bool secure : 1;
+    bool eof : 1;         /* the peer has ended its half */
+    bool blocked : 1;     /* the socket takes nothing now */
+    bool read_again : 1;  /* the stream has read ahead */
+    bool hang_up : 1;     /* LINGER ends when all is written, without waiting */
+    bool half_closed : 1; /* our half is ended */
+    bool upgraded : 1;
+    bool close_sent : 1;
+    bool close_received : 1;
+    bool ping_out : 1;
+    bool told_buffered : 1;
+    bool drain_due : 1;
+    bool finished : 1; /* `gone` was told */
+};
+
+/* conn.c */
+void conn_enter(struct conn *c, enum conn_phase phase); /* and arms its deadline */
+void conn_later(struct conn *c);
+void conn_update_io(struct conn *c);
+void conn_arm(struct conn *c);
+void conn_kill(struct conn *c); /* closes the descriptor; the events follow at the turn's end */
+void conn_linger(struct conn *c, bool hang_up);
+bool conn_wants_input(const struct conn *c);
+uint32_t conn_now(const struct conn *c);
+static inline uint32_t conn_elapsed(const struct conn *c, uint32_t since)
+{
+    return conn_now(c) - since;
+}
+
+/* conn_out.c */
+struct buf *conn_out_begin(struct conn *c); /* NULL: memory short */
+void conn_out_end(struct conn *c, struct buf *out, size_t before);
+void conn_cork(struct conn *c);
+void conn_uncork(struct conn *c); /* writes what was corked */
+void conn_flush(struct conn *c);
+
+/* conn_http.c */
+size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n);
+size_t conn_http_take_body(struct conn *c, const unsigned char *bytes, size_t n);
+void conn_http_refill(struct conn *c);  /* more of a file's body, when there is room */
+void conn_http_written(struct conn *c); /* the answer may be complete */
+void conn_http_timeout(struct conn *c);
+bool conn_http_start(struct conn *c);
+void conn_http_free(struct conn *c);
+
+/* conn_ws.c */
+size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n);
+void conn_ws_timeout(struct conn *c);
+uint32_t conn_ws_deadline(const struct conn *c); /* ms from now; UINT32_MAX: none */
+void conn_ws_unblocked(struct conn *c);
+void conn_ws_tell_closed(struct conn *c);
+void conn_ws_free(struct conn *c);
+
+/* conn_set.c */
+const char *conn_set_date(struct conn_set *set); /* for the Date field */
+void conn_set_removed(struct conn_set *set);
+
+#endif

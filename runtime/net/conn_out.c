@@ -1,0 +1,275 @@
+#include "net/conn_impl.h"
+
+#define PARTS_MAX 64
+#define DIRECT_MIN (16 * 1024) /* from here a gather write beats copying into the cork */
+#define CORK_KEEP (2 * 1024 * 1024)
+
+void conn_cork(struct conn *c)
+{
+    c->set->corked = c;
+}
+
+static struct buf *cork_of(const struct conn *c)
+{
+    return c->set->corked == c ? &c->set->cork : NULL;
+}
+
+size_t conn_buffered(const struct conn *c)
+{
+    const struct buf *cork = cork_of(c);
+    return c->out.bytes + (cork ? cork->len : 0);
+}
+
+struct buf *conn_out_begin(struct conn *c)
+{
+    /* the cork comes behind the queue, so it is only for a connection whose queue is empty */
+    struct buf *cork = cork_of(c);
+    return cork && !c->out.bytes ? cork : outq_tail(&c->out);
+}
+
+/* Bytes begin to wait for the socket: from now on the stall limit counts. */
+static void queue_grew(struct conn *c, size_t n)
+{
+    bool was_empty = c->out.bytes == n;
+    if (!was_empty)
+        return;
+    c->progress = conn_now(c);
+    conn_arm(c);
+}
+
+void conn_out_end(struct conn *c, struct buf *out, size_t before)
+{
+    if (out != &c->set->cork) {
+        size_t n = out->len - before;
+        outq_grew(&c->out, n);
+        queue_grew(c, n);
+        conn_later(c);
+    }
+    if (conn_buffered(c) >= CONN_FLUSH_AT)
+        conn_flush(c);
+}
+
+/* Writes parts until all is taken or the socket is full. Returns the bytes taken; on an error the
+ * connection is dead. */
+static size_t write_parts(struct conn *c, struct iovec *parts, int count)
+{
+    size_t total = 0;
+    while (count && !c->blocked) {
+        size_t sent = 0;
+        enum stream_status status = c->stream.ops->write(&c->stream, parts, count, &sent);
+        if (status == STREAM_RETRY) {
+            c->blocked = true;
+            break;
+        }
+        if (status != STREAM_OK) {
+            conn_kill(c);
+            return 0;
+        }
+        total += sent;
+        while (count && sent >= parts->iov_len) {
+            sent -= parts->iov_len;
+            parts++;
+            count--;
+        }
+        if (count) {
+            parts->iov_base = (char *)parts->iov_base + sent;
+            parts->iov_len -= sent;
+        }
+    }
+    if (total)
+        c->progress = conn_now(c);
+    return total;
+}
+
+static bool append_rest(struct conn *c, const struct iovec *parts, int count, size_t taken)
+{
+    size_t before = c->out.bytes;
+    for (int i = 0; i < count; i++) {
+        size_t skip = taken < parts[i].iov_len ? taken : parts[i].iov_len;
+        taken -= skip;
+        if (skip < parts[i].iov_len &&
+            !outq_append(&c->out, (char *)parts[i].iov_base + skip, parts[i].iov_len - skip))
+            return false;
+    }
+    if (c->out.bytes > before)
+        queue_grew(c, c->out.bytes - before);
+    return true;
+}
+
+/* Writes parts that come behind an empty queue; what the socket does not take is queued. */
+static void write_or_queue(struct conn *c, const struct iovec *parts, int count)
+{
+    struct iovec copy[3];
+    for (int i = 0; i < count; i++)
+        copy[i] = parts[i];
+    size_t taken = write_parts(c, copy, count);
+    /* A frame that is half sent cannot be taken back: short of memory, the connection ends. */
+    if (c->phase != PHASE_DEAD && !append_rest(c, parts, count, taken))
+        conn_kill(c);
+}
+
+static void flush_cork(struct conn *c)
+{
+    struct buf *cork = cork_of(c);
+    if (!cork || !cork->len)
+        return;
+    struct iovec part = {cork->data, cork->len};
+    if (c->phase != PHASE_DEAD)
+        write_or_queue(c, &part, 1);
+    cork->len = 0;
+    if (cork->cap > CORK_KEEP)
+        buf_free(cork);
+}
+
+static void flush_queue(struct conn *c)
+{
+    while (c->out.bytes && !c->blocked && c->phase != PHASE_DEAD) {
+        struct iovec parts[PARTS_MAX];
+        int count = outq_parts(&c->out, parts, PARTS_MAX);
+        size_t sent = write_parts(c, parts, count);
+        if (c->phase != PHASE_DEAD)
+            outq_sent(&c->out, sent);
+    }
+}
+
+/* All is written: what was waiting for that? */
+static void written(struct conn *c)
+{
+    if (c->phase == PHASE_LINGER && !c->out.bytes) {
+        if (c->hang_up || c->eof) {
+            conn_kill(c);
+        } else if (!c->half_closed) {
+            c->half_closed = true;
+            c->stream.ops->shutdown(&c->stream);
+        }
+    }
+    if (c->told_buffered && conn_buffered(c) <= c->limits->send_soft / 2) {
+        c->told_buffered = false;
+        c->drain_due = true;
+        conn_later(c);
+    }
+}
+
+void conn_flush(struct conn *c)
+{
+    flush_cork(c);
+    flush_queue(c);
+    if (c->phase == PHASE_RESPONDING) {
+        conn_http_refill(c);
+        conn_http_written(c);
+    }
+    if (c->phase == PHASE_OPEN && !c->blocked)
+        conn_ws_unblocked(c);
+    if (c->phase != PHASE_DEAD)
+        written(c);
+    if (c->phase != PHASE_DEAD)
+        conn_update_io(c);
+}
+
+void conn_uncork(struct conn *c)
+{
+    conn_flush(c);
+    c->set->corked = NULL;
+}
+
+/* --- sending messages ------------------------------------------------------------------------- */
+
+static bool may_send(const struct conn *c)
+{
+    return c->phase == PHASE_OPEN && !c->close_sent;
+}
+
+/* The queue is full: the peer reads too slowly, or not at all. One message is always taken by an
+ * empty queue, however large. */
+static bool overflows(struct conn *c, size_t n)
+{
+    size_t queued = conn_buffered(c);
+    if (!queued || queued + n <= c->limits->send_queue)
+        return false;
+    conn_flush(c);
+    queued = conn_buffered(c);
+    return queued && queued + n > c->limits->send_queue;
+}
+
+static enum conn_sent taken(struct conn *c)
+{
+    if (c->phase == PHASE_DEAD)
+        return CONN_NOT_OPEN;
+    if (conn_buffered(c) <= c->limits->send_soft)
+        return CONN_SENT;
+    c->told_buffered = true;
+    return CONN_BUFFERED;
+}
+
+static enum conn_sent refuse_overflow(struct conn *c)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    conn_close(c, 1013, slice_of("reads too slowly"));
+    return CONN_OVERFLOW;
+}
+
+static void send_direct(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
+{
+    unsigned char header[FRAME_HEADER_MAX];
+    size_t header_len = frame_write_header(header, true, 0, kind, n, NULL);
+    struct buf *cork = cork_of(c);
+    struct iovec parts[3];
+    int count = 0;
+    if (cork && cork->len)
+        parts[count++] = (struct iovec){cork->data, cork->len};
+    parts[count++] = (struct iovec){header, header_len};
+    parts[count++] = (struct iovec){(void *)data, n};
+    write_or_queue(c, parts, count);
+    if (cork)
+        cork->len = 0;
+    if (c->phase != PHASE_DEAD)
+        conn_update_io(c);
+}
+
+enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    if (overflows(c, n))
+        return refuse_overflow(c);
+    if (n >= DIRECT_MIN && !c->blocked && !c->out.bytes) {
+        send_direct(c, kind, data, n);
+        return taken(c);
+    }
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    if (!out || !session_write_message(out, kind, data, n, NULL))
+        return CONN_NO_MEMORY;
+    conn_out_end(c, out, before);
+    return taken(c);
+}
+
+enum conn_sent conn_send_shared(struct conn *c, struct shared *frame)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    if (overflows(c, frame->frame.len))
+        return refuse_overflow(c);
+    /* the publisher's own connection: keep the order behind what it has corked */
+    flush_cork(c);
+    if (c->phase == PHASE_DEAD)
+        return CONN_NOT_OPEN;
+    if (!outq_share(&c->out, frame))
+        return CONN_NO_MEMORY;
+    queue_grew(c, frame->frame.len);
+    conn_later(c);
+    return taken(c);
+}
+
+enum conn_sent conn_ping(struct conn *c, const void *data, size_t n)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    if (!out || !session_write_ping(out, data, n, NULL))
+        return CONN_NO_MEMORY;
+    conn_out_end(c, out, before);
+    return taken(c);
+}

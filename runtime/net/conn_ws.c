@@ -1,0 +1,242 @@
+/* The message phase: RFC 6455 sections 5 to 7 over a stream, and its deadlines. */
+#include "net/conn_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void conn_ws_free(struct conn *c)
+{
+    if (c->upgraded)
+        session_free(&c->session);
+    free(c->closing);
+    if (c->pong)
+        buf_free(c->pong);
+    free(c->pong);
+}
+
+enum conn_state conn_state(const struct conn *c)
+{
+    if (c->phase < PHASE_OPEN)
+        return CONN_CONNECTING;
+    if (c->phase > PHASE_OPEN)
+        return CONN_CLOSED;
+    return c->close_sent ? CONN_CLOSING : CONN_OPEN;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+/* What `closed` will report. Without memory for it, it is 1006: the safe thing to say. */
+static void remember_close(struct conn *c, uint16_t code, const void *reason, size_t n)
+{
+    if (!c->closing)
+        c->closing = calloc(1, sizeof *c->closing);
+    if (!c->closing)
+        return;
+    c->closing->code = code;
+    c->closing->len = (uint8_t)(n < sizeof c->closing->reason ? n : sizeof c->closing->reason);
+    memcpy(c->closing->reason, reason, c->closing->len);
+}
+
+void conn_ws_tell_closed(struct conn *c)
+{
+    const struct conn_closing *k = c->closing;
+    struct slice reason = {k ? k->reason : "", k ? k->len : 0};
+    c->set->events->closed(c, k ? k->code : 1006, reason, c->close_sent && c->close_received);
+}
+
+static void write_close(struct conn *c, uint16_t code, struct slice reason)
+{
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    c->close_sent = true;
+    if (!out || !session_write_close(out, code, reason.ptr, reason.len, NULL)) {
+        conn_kill(c);
+        return;
+    }
+    conn_out_end(c, out, before);
+}
+
+/* Both Close frames are exchanged: the server ends TCP (section 7.1.1). */
+static void end_clean(struct conn *c)
+{
+    conn_linger(c, true);
+}
+
+void conn_close(struct conn *c, uint16_t code, struct slice reason)
+{
+    if (c->phase != PHASE_OPEN || c->close_sent)
+        return;
+    write_close(c, code, reason);
+    if (c->phase == PHASE_DEAD)
+        return;
+    if (c->close_received) {
+        end_clean(c);
+        return;
+    }
+    c->since = conn_now(c);
+    conn_arm(c);
+}
+
+void conn_reply_close(struct conn *c)
+{
+    if (c->phase != PHASE_OPEN || !c->close_received || c->close_sent)
+        return;
+    uint16_t code = c->closing && c->closing->code != 1005 ? c->closing->code : 0;
+    conn_close(c, code, (struct slice){"", 0});
+}
+
+/* "Fail the WebSocket Connection" (section 7.1.7): a Close with the reason, then the end. */
+static void fail(struct conn *c, int error)
+{
+    uint16_t code = session_error_close_code(error);
+    struct slice reason = slice_of(session_error_text(error));
+    remember_close(c, code, reason.ptr, reason.len);
+    if (!c->close_sent)
+        write_close(c, code, reason);
+    conn_linger(c, false);
+}
+
+/* --- events of the session -------------------------------------------------------------------- */
+
+static void write_pong(struct conn *c, const void *data, size_t n)
+{
+    struct buf *out = conn_out_begin(c);
+    size_t before = out ? out->len : 0;
+    if (!out || !session_write_pong(out, data, n, NULL)) {
+        conn_kill(c);
+        return;
+    }
+    conn_out_end(c, out, before);
+}
+
+/* Only the latest Ping has to be answered (section 5.5.3): while the socket takes nothing, one
+ * Pong waits, however many Pings come. */
+static void answer_ping(struct conn *c, const void *data, size_t n)
+{
+    if (c->close_sent)
+        return;
+    if (!c->blocked) {
+        write_pong(c, data, n);
+        return;
+    }
+    if (!c->pong)
+        c->pong = calloc(1, sizeof *c->pong);
+    if (!c->pong) {
+        conn_kill(c);
+        return;
+    }
+    c->pong->len = 0;
+    if (!buf_append(c->pong, data, n))
+        conn_kill(c);
+}
+
+void conn_ws_unblocked(struct conn *c)
+{
+    struct buf *pong = c->pong;
+    if (!pong || c->close_sent)
+        return;
+    c->pong = NULL;
+    write_pong(c, pong->data, pong->len);
+    buf_free(pong);
+    free(pong);
+}
+
+static void on_peer_close(struct conn *c, const struct session_event *e)
+{
+    c->close_received = true;
+    remember_close(c, e->code, e->data, e->len);
+    if (c->close_sent) {
+        end_clean(c);
+        return;
+    }
+    c->since = conn_now(c);
+    conn_arm(c);
+    c->set->events->peer_close(c);
+}
+
+static void on_event(struct conn *c, const struct session_event *e)
+{
+    switch (e->type) {
+    case SESSION_MESSAGE:
+        /* after our Close, data are discarded (section 1.4) */
+        if (!c->close_sent)
+            c->set->events->message(c, e->kind, e->data, e->len);
+        break;
+    case SESSION_PING:
+        answer_ping(c, e->data, e->len);
+        break;
+    case SESSION_PONG:
+        break; /* any byte of the peer is a sign of life: last_in */
+    case SESSION_CLOSE:
+        on_peer_close(c, e);
+        break;
+    }
+}
+
+size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
+{
+    struct session_event e;
+    size_t unread;
+    int rc;
+    session_feed(&c->session, bytes, n);
+    while ((rc = session_next(&c->session, &e)) == SESSION_EVENT) {
+        on_event(c, &e);
+        if (c->phase != PHASE_OPEN || c->pauses)
+            break;
+    }
+    if (rc < 0)
+        fail(c, rc);
+    session_take_unread(&c->session, &unread);
+    return n - unread;
+}
+
+/* --- deadlines -------------------------------------------------------------------------------- */
+
+static uint32_t left_of(const struct conn *c, uint32_t since, uint32_t limit)
+{
+    uint32_t gone = conn_elapsed(c, since);
+    return gone >= limit ? 0 : limit - gone;
+}
+
+/* Has the peer shown no life since it was pinged? */
+static bool awaits_pong(const struct conn *c)
+{
+    return c->ping_out && (int32_t)(c->last_in - c->pinged) <= 0;
+}
+
+static uint32_t ping_deadline(const struct conn *c)
+{
+    if (awaits_pong(c))
+        return left_of(c, c->pinged, c->limits->pong_wait);
+    return c->limits->ping_interval ? left_of(c, c->last_in, c->limits->ping_interval) : UINT32_MAX;
+}
+
+static uint32_t idle_deadline(const struct conn *c)
+{
+    return c->limits->idle ? left_of(c, c->last_in, c->limits->idle) : UINT32_MAX;
+}
+
+uint32_t conn_ws_deadline(const struct conn *c)
+{
+    if (c->close_sent || c->close_received)
+        return left_of(c, c->since, c->limits->close);
+    if (c->pauses)
+        return UINT32_MAX; /* we do not listen, so the peer's silence says nothing */
+    uint32_t ping = ping_deadline(c), idle = idle_deadline(c);
+    return ping < idle ? ping : idle;
+}
+
+void conn_ws_timeout(struct conn *c)
+{
+    if (c->close_sent || c->close_received) {
+        conn_kill(c);
+    } else if (idle_deadline(c) == 0) {
+        conn_close(c, 1001, slice_of("idle for too long"));
+    } else if (awaits_pong(c)) {
+        conn_kill(c);
+    } else {
+        c->pinged = conn_now(c);
+        c->ping_out = true;
+        conn_ping(c, "", 0);
+    }
+}

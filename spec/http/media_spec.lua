@@ -1,0 +1,20 @@
+local media = require "tidewire.http.media"
+
+describe("media.of", function()
+    it("goes by the ending, in any case", function()
+        assert.equal("text/html; charset=utf-8", media.of "index.html")
+        assert.equal("text/html; charset=utf-8", media.of "INDEX.HTML")
+        assert.equal("text/javascript; charset=utf-8", media.of "a.min.js")
+        assert.equal("image/svg+xml; charset=utf-8", media.of "a/b.svg")
+        assert.equal("image/png", media.of "a.png")
+        assert.equal("application/json", media.of "a.json")
+        assert.equal("application/wasm", media.of "a.wasm")
+    end)
+
+    it("takes what it does not know for bytes", function()
+        assert.equal("application/octet-stream", media.of "a.xyz")
+        assert.equal("application/octet-stream", media.of "README")
+        assert.equal("application/octet-stream", media.of "html")
+        assert.equal("application/octet-stream", media.of "a.html/x")
+    end)
+end)

@@ -1,0 +1,161 @@
+local http = require "tidewire.http"
+local request = require "support.request"
+
+local function encode()
+    return "{json}"
+end
+
+local function call(fn, fields, methods)
+    local req = request.new(fields or {})
+    http.endpoint(fn, { route = "/x", encode = encode, methods = methods })(req)
+    return req.answer
+end
+
+local function bad(fn)
+    local ok, message = pcall(call, fn)
+    assert.is_false(ok)
+    return message
+end
+
+local plain = "text/plain; charset=utf-8"
+
+describe("http.endpoint", function()
+    it("answers with status, body and headers", function()
+        local answer = call(function(req)
+            return 201, req.path, { ["X-A"] = "b" }
+        end, { path = "/made" })
+        assert.equal(201, answer.status)
+        assert.equal("/made", answer.body)
+        assert.same({ ["Content-Type"] = plain, ["X-A"] = "b" }, answer.headers)
+    end)
+
+    it("answers with a body alone, or with nothing", function()
+        local answer = call(function()
+            return "hello"
+        end)
+        assert.same({ 200, "hello", plain }, { answer.status, answer.body, answer.headers["Content-Type"] })
+        answer = call(function()
+            return { a = 1 }
+        end)
+        assert.same({ 200, "{json}", "application/json" },
+            { answer.status, answer.body, answer.headers["Content-Type"] })
+        for _, fn in ipairs { function() end, function() return nil end } do
+            answer = call(fn)
+            assert.equal(204, answer.status)
+            assert.is_nil(answer.body)
+        end
+        answer = call(function()
+            return 404
+        end)
+        assert.same({ 404, {} }, { answer.status, answer.headers })
+    end)
+
+    it("answers with a refusal", function()
+        local answer = call(function()
+            return http.refuse(403, "no\n", { ["X-Why"] = "z" }, encode)
+        end)
+        assert.same({ 403, "no\n", "z" }, { answer.status, answer.body, answer.headers["X-Why"] })
+    end)
+
+    it("answers 405 to other methods when it has a list", function()
+        local called = 0
+        local function fn()
+            called = called + 1
+            return "x"
+        end
+        local answer = call(fn, { method = "DELETE" }, { "GET", "HEAD" })
+        assert.same({ 405, "GET, HEAD", "Method Not Allowed\n" },
+            { answer.status, answer.headers.Allow, answer.body })
+        assert.equal(0, called)
+        assert.equal(200, call(fn, { method = "HEAD" }, { "GET", "HEAD" }).status)
+        assert.equal(200, call(fn, { method = "DELETE" }).status)
+        assert.equal(2, called)
+    end)
+
+    it("raises what the function raises", function()
+        assert.equal("boom", bad(function()
+            error("boom", 0)
+        end))
+    end)
+
+    it("says where the function is and what is wrong with its answer", function()
+        local function where(fn)
+            return ("spec/http_spec.lua:%d: the endpoint /x returned a bad answer: ")
+                :format(debug.getinfo(fn, "S").linedefined)
+        end
+        local function says(message, ...)
+            local results = table.pack(...)
+            local function fn()
+                return table.unpack(results, 1, results.n)
+            end
+            local said = bad(fn)
+            assert.equal(where(fn) .. message, (said:gsub("^%./", "")))
+        end
+        says("status: expected a whole number from 200 to 599, got 42", 42, "x")
+        says("body: expected a string, a table (sent as JSON) or nil, got a function", 200, print)
+        says('status: expected a whole number from 200 to 599, got nil (and then "no such room")', nil, "no such room")
+        says("expected status, body and headers, or a body alone, got a string and then 200", "x", 200)
+        says("expected status, body and headers, or a body, got a boolean", true)
+        says("expected status, body and headers, got 4 values", 200, "x", {}, 5)
+        says("headers: expected a table of fields, got a string", 200, "x", "text/html")
+    end)
+end)
+
+describe("http.refuse", function()
+    it("takes a status from 300 to 599", function()
+        assert.equal(302, http.refuse(302, nil, { Location = "/" }, encode).answer.status)
+        for _, status in ipairs { 200, 101, 600, "401", false } do
+            local ok, message = pcall(http.refuse, status, nil, nil, encode)
+            assert.is_false(ok)
+            assert.equal(("bad argument #1 to 'refuse' (a status from 300 to 599 expected, got %s)"):format(
+                type(status) == "string" and '"401"' or tostring(status)), message)
+        end
+    end)
+
+    it("checks body and headers", function()
+        local ok, message = pcall(http.refuse, 401, 5, nil, encode)
+        assert.is_false(ok)
+        assert.equal("bad argument to 'refuse' (body: expected a string, a table (sent as JSON) or nil, got a number)",
+            message)
+    end)
+end)
+
+describe("http.upgrade", function()
+    local function upgrade(...)
+        local results = table.pack(...)
+        local req = request.new {}
+        local wrapped = http.upgrade(function(given)
+            assert.equal(req, given)
+            return table.unpack(results, 1, results.n)
+        end, { route = "/x" })
+        return req, wrapped(req)
+    end
+
+    it("passes on what accepts", function()
+        local state = {}
+        for _, result in ipairs { true, state } do
+            local req, got = upgrade(result)
+            assert.equal(result, got)
+            assert.is_nil(req.answer)
+        end
+        local req, got = upgrade()
+        assert.is_nil(got)
+        assert.is_nil(req.answer)
+    end)
+
+    it("answers a refusal", function()
+        local req, got = upgrade(http.refuse(401, "who?\n", { ["WWW-Authenticate"] = "Basic" }, encode))
+        assert.is_nil(got)
+        assert.same({ 401, "who?\n", "Basic" },
+            { req.answer.status, req.answer.body, req.answer.headers["WWW-Authenticate"] })
+    end)
+
+    it("raises anything else", function()
+        for _, result in ipairs { false, "no", 401 } do
+            local ok, message = pcall(upgrade, result)
+            assert.is_false(ok)
+            assert.is_truthy(message:find(("upgrade of /x returned %s; expected nil, true, a table for ws.state or "
+                .. "tidewire.refuse(...)"):format(type(result) == "string" and '"no"' or tostring(result)), 1, true))
+        end
+    end)
+end)

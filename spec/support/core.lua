@@ -1,0 +1,115 @@
+--- A double of tidewire.core for specs: it notes what it is asked to do.
+--
+--   local core = require("support.core").install()   -- puts it where require finds it
+local dkjson = require "dkjson"
+local lfs = require "lfs"
+
+local support = {}
+
+local function open_file(path)
+    local attributes = lfs.attributes(path)
+    if not attributes then
+        return nil, "No such file or directory", "not_found"
+    elseif attributes.mode == "directory" then
+        return nil, "Is a directory", "directory"
+    end
+    return {
+        path = path, size = attributes.size, mtime = attributes.modification, id = tostring(attributes.ino),
+        close = function(self)
+            self.closed = true
+        end,
+    }
+end
+
+local function open_folder(path)
+    if lfs.attributes(path, "mode") ~= "directory" then
+        return nil, "No such file or directory"
+    end
+    return {
+        path = path,
+        open = function(_, rest)
+            return open_file(path .. "/" .. rest)
+        end,
+    }
+end
+
+local function encode(value)
+    local text, message = dkjson.encode(value, { keyorder = { "ok", "app", "message", "file", "line", "routes" } })
+    if not text then
+        error(message, 2)
+    end
+    return text
+end
+
+--- A new double. Fields beside those of the real module: `calls` (list of { name, ... }), `timers`
+-- (by the order of core.every), `installed`, `is_loading`.
+function support.new()
+    local core = { calls = {}, timers = {}, is_loading = false, version = "0.1.0" }
+
+    local function noted(name)
+        return function(...)
+            if core.is_loading then
+                error(("tidewire.%s is not allowed while the app loads"):format(name), 2)
+            end
+            core.calls[#core.calls + 1] = { name, ... }
+        end
+    end
+    for _, name in ipairs { "sleep", "spawn", "after", "publish", "send" } do
+        core[name] = noted(name)
+    end
+
+    core.json_null = dkjson.null
+    core.json_encode = encode
+    function core.json_decode(text)
+        local value, _, message = dkjson.decode(text)
+        return value, message
+    end
+    function core.json_array(t)
+        return setmetatable(t, { __jsontype = "array" })
+    end
+
+    function core.now()
+        return 1700000000.5
+    end
+    function core.log(level, message, fields, details)
+        core.calls[#core.calls + 1] = { "log", level, message, fields, details }
+    end
+    function core.loading(on)
+        core.is_loading = on
+    end
+    function core.reporter(fn)
+        core.report = fn
+    end
+    function core.install(what)
+        if core.refuse_install then
+            return nil, table.unpack(core.refuse_install)
+        end
+        core.installed = what
+        return true
+    end
+    function core.every(seconds, fn)
+        local timer = { seconds = seconds, fire = fn }
+        function timer.cancel()
+            timer.cancelled = true
+        end
+        core.timers[#core.timers + 1] = timer
+        return timer
+    end
+    core.folder = open_folder
+    return core
+end
+
+--- Makes a double what require "tidewire.core" gives, forgets every module that may hold another
+-- one, and returns it.
+function support.install()
+    for name in pairs(package.loaded) do
+        if name == "tidewire" or name:find("^tidewire%.") then
+            package.loaded[name] = nil
+        end
+    end
+    local core = support.new()
+    package.loaded["tidewire.core"] = core
+    return core
+end
+
+return support

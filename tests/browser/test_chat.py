@@ -1,0 +1,408 @@
+"""People chat through the page of apps/chat, each in a tab of headless Chromium."""
+
+import json
+
+import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tidewire import Server
+
+NEW_LINE = Keys.SHIFT + Keys.ENTER + Keys.NULL  # NULL releases the shift key
+
+# What is shown and has a contrast below 4.5 to 1 with what is behind it: [texts looked at, such texts].
+CONTRAST = """
+const channels = (color) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const luminance = (rgb) => {
+    const [r, g, b] = rgb.slice(0, 3).map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const background = (node) => {
+    for (; node; node = node.parentElement) {
+        const color = channels(getComputedStyle(node).backgroundColor);
+        if (color[3] === 255) return color;
+    }
+    return [255, 255, 255, 255];
+};
+const low = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+let seen = 0;
+while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.checkVisibility({ checkVisibilityCSS: true })) continue;
+    seen += 1;
+    const pair = [luminance(channels(getComputedStyle(node).color)), luminance(background(node))];
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (ratio < 4.5) low.push(`${ratio.toFixed(2)}: ${walker.currentNode.data.trim()}`);
+}
+return [seen, low];
+"""
+
+AT_END = "const s = document.querySelector('#scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight < 2"
+
+
+class Tab:
+    """One person's page. Every look at it goes through wait(): no time is assumed."""
+
+    def __init__(self, browser, server, address="/#lobby"):
+        browser.switch_to.new_window("tab")
+        self.browser = browser
+        self.handle = browser.current_window_handle
+        browser.get(server.url(address, scheme="http"))
+
+    def front(self):
+        if self.browser.current_window_handle != self.handle:
+            self.browser.switch_to.window(self.handle)
+
+    def wait(self, condition, what):
+        self.front()
+        waiting = WebDriverWait(self.browser, 30, 0.05, ignored_exceptions=(StaleElementReferenceException,))
+        return waiting.until(lambda _: condition(), what)
+
+    def one(self, selector):
+        self.front()
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def texts(self, selector):
+        """What is shown, in the order of the page."""
+        self.front()
+        script = "return [...document.querySelectorAll(arguments[0])].map((node) => node.innerText)"
+        return self.browser.execute_script(script, selector)
+
+    def shows(self, selector, expected):
+        self.front()
+        try:
+            self.wait(lambda: self.texts(selector) == expected, selector)
+        except Exception as error:
+            raise AssertionError(f"{selector} is {self.texts(selector)}, not {expected}") from error
+
+    def notices(self):
+        return " · ".join(self.texts("#log .notice"))
+
+    def join(self, name):
+        self.wait(lambda: self.one("#name").is_displayed(), "the form to come in")
+        field = self.one("#name")
+        field.clear()
+        field.send_keys(name, Keys.ENTER)
+        return self
+
+    def entered(self):
+        self.wait(lambda: self.one("#text").is_displayed(), "the field to write in")
+        self.connected()
+        return self
+
+    def connected(self):
+        self.shows("#status", ["Connected"])
+
+    def say(self, text):
+        self.wait(lambda: self.one("#text").is_displayed(), "the field to write in")
+        self.one("#text").send_keys(text, Keys.ENTER)
+
+
+@pytest.fixture
+def server(serve):
+    return serve("apps/chat")
+
+
+@pytest.fixture
+def come(server, browser):  # in this order: the pages are closed before their server ends
+    """come(name) -> the Tab of somebody who has entered the lobby."""
+    return lambda name, address="/#lobby": Tab(browser, server, address).join(name).entered()
+
+
+def test_two_people_talk_in_one_order(come):
+    ada, grace = come("Ada"), come("Grace")
+    said = []
+    for number in range(1, 4):
+        for person, name in ((ada, "Ada"), (grace, "Grace")):
+            person.say(f"{name} says {number}")
+            said.append(f"{name} says {number}")
+            ada.shows("#log .bubble", said)
+            grace.shows("#log .bubble", said)
+    ada.shows("#log .own .bubble", [text for text in said if text.startswith("Ada")])
+    ada.shows("#log .group:not(.own) .author", ["Grace"] * 3)
+    grace.shows("#log .group:not(.own) .author", ["Ada"] * 3)
+    ada.shows("#people .name", ["Ada", "Grace"])
+    grace.shows("#summary", ["2 people are here"])
+
+
+def test_messages_of_one_author_are_one_group(come):
+    ada, grace = come("Ada"), come("Grace")
+    for text in ("one", "two", "three"):
+        ada.say(text)
+    grace.shows("#log .group .bubble", ["one", "two", "three"])
+    grace.shows("#log .author", ["Ada"])
+
+
+def test_coming_and_leaving_is_noticed(come, browser):
+    ada = come("Ada")
+    ada.shows("#summary", ["Only you are here"])
+    grace = come("Grace")
+    ada.wait(lambda: ada.notices() == "Grace came in", "a notice of who came")
+    ada.shows("#people .name", ["Ada", "Grace"])
+    grace.front()
+    browser.close()
+    browser.switch_to.window(ada.handle)
+    ada.wait(lambda: ada.notices() == "Grace came in · Grace left", "a notice of who left")
+    ada.shows("#people .name", ["Ada"])
+
+
+def test_who_enters_sees_what_was_said(come):
+    ada, grace = come("Ada"), come("Grace")
+    ada.say("first")
+    grace.shows("#log .bubble", ["first"])
+    grace.say("second")
+    ada.shows("#log .bubble", ["first", "second"])
+    lin = come("Lin")
+    lin.shows("#log .bubble", ["first", "second"])
+    lin.shows("#log .author", ["Ada", "Grace"])
+    lin.shows("#people .name", ["Ada", "Grace", "Lin"])
+
+
+def test_a_taken_name_is_refused_and_another_one_enters(come, browser, server):
+    come("Ada")
+    other = Tab(browser, server).join("ada")
+    other.shows("#join-error", ["The name Ada is taken in this room."])
+    other.join("Grace").entered()
+    other.shows("#people .name", ["Ada", "Grace"])
+
+
+def test_a_name_is_changed_but_not_to_a_taken_one(come):
+    ada, grace = come("Ada"), come("Grace")
+    grace.one("#change").click()
+    field = grace.one("#new-name")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("Ada", Keys.ENTER)
+    grace.shows("#rename-error", ["The name Ada is taken in this room."])
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("Admiral", Keys.ENTER)
+    grace.shows("#me-name", ["Admiral"])
+    ada.shows("#people .name", ["Ada", "Admiral"])
+    ada.wait(lambda: "Grace is now Admiral" in ada.notices(), "a notice of the new name")
+    grace.say("aye")
+    ada.shows("#log .author", ["Admiral"])
+
+
+def test_a_room_is_a_link_and_its_own_place(come):
+    ada = come("Ada")
+    grace = come("Grace", "/?room=Harbour")
+    grace.shows("h1", ["#harbour"])
+    assert grace.browser.current_url.endswith("/#harbour")
+    grace.say("in the harbour")
+    grace.shows("#log .bubble", ["in the harbour"])
+    ada.one("#visit-room").send_keys("Harbour", Keys.ENTER)
+    ada.shows("#log .bubble", ["in the harbour"])
+    ada.shows("#people .name", ["Ada", "Grace"])
+    ada.shows("#rooms a", ["lobby", "harbour"])
+    ada.one("#rooms a").click()
+    ada.shows("#people .name", ["Ada"])
+    ada.shows("#log .bubble", [])
+
+
+def test_text_stays_text_and_addresses_become_links(come):
+    ada, grace = come("Ada"), come("<b>Grace</b>")
+    texts = [
+        "<img src=x onerror=\"document.title='owned'\">",
+        "see https://example.org/tides?a=1&b=(2), or not",
+        "javascript:alert(1) data:text/html,x",
+    ]
+    for text in texts:
+        grace.say(text)
+    ada.shows("#log .bubble", texts)
+    ada.shows("#log .author", ["<b>Grace</b>"])
+    ada.shows("#log .bubble a", ["https://example.org/tides?a=1&b=(2)"])
+    link = ada.one("#log .bubble a")
+    assert link.get_attribute("href") == "https://example.org/tides?a=1&b=(2)"
+    assert link.get_attribute("rel") == "noopener noreferrer nofollow"
+    assert link.get_attribute("target") == "_blank"
+
+
+def test_shift_enter_makes_a_line_and_an_empty_text_is_not_sent(come):
+    ada, grace = come("Ada"), come("Grace")
+    ada.say("   ")
+    ada.one("#text").clear()
+    ada.one("#text").send_keys("one", NEW_LINE, "two", Keys.ENTER)
+    grace.shows("#log .bubble", ["one\ntwo"])
+    assert ada.one("#text").get_property("value") == ""
+
+
+def test_typing_is_shown_until_the_message_comes(come):
+    ada, grace = come("Ada"), come("Grace")
+    ada.one("#text").send_keys("h")
+    grace.shows("#typing", ["Ada is typing"])
+    ada.one("#text").send_keys("i", Keys.ENTER)
+    grace.shows("#log .bubble", ["hi"])
+    grace.shows("#typing", [""])
+
+
+def test_reading_further_up_is_not_disturbed(come):
+    ada, grace = come("Ada"), come("Grace")
+    for number in range(10):
+        ada.say(NEW_LINE.join([f"line of {number}"] * 8))
+        grace.wait(lambda: len(grace.texts("#log .bubble")) == number + 1, "the message")
+    grace.wait(lambda: grace.browser.execute_script(AT_END), "the newest in view")
+    assert not grace.one("#unread").is_displayed()
+    grace.browser.execute_script("document.querySelector('#scroller').scrollTop = 0")
+    grace.wait(lambda: grace.browser.execute_script("return document.querySelector('#scroller').scrollTop") == 0, "the top")
+    ada.say("news")
+    grace.wait(lambda: grace.one("#unread").is_displayed(), "the mark of what is unread")
+    assert grace.one("#unread").text == "1 new message"
+    assert grace.browser.execute_script("return document.querySelector('#scroller').scrollTop") == 0
+    grace.one("#unread").click()
+    grace.wait(lambda: grace.browser.execute_script(AT_END), "the newest in view")
+    grace.wait(lambda: not grace.one("#unread").is_displayed(), "the mark to go")
+
+
+def test_the_newest_stays_in_view_while_a_long_text_is_written(come):
+    ada = come("Ada")
+    for number in range(10):
+        ada.say(NEW_LINE.join([f"line of {number}"] * 4))
+        ada.wait(lambda: len(ada.texts("#log .bubble")) == number + 1, "the message")
+    height = ada.one("#scroller").size["height"]
+    ada.one("#text").send_keys(NEW_LINE.join(["a longer text"] * 6))
+    ada.wait(lambda: ada.one("#scroller").size["height"] < height, "the field to grow")
+    ada.wait(lambda: ada.browser.execute_script(AT_END), "the newest in view")
+
+
+def test_a_text_that_is_too_long_is_counted_and_kept(come):
+    ada = come("Ada")
+    field = ada.one("#text")
+    ada.browser.execute_script("arguments[0].value = 'x'.repeat(2000)", field)
+    field.send_keys("y")
+    ada.shows("#count", ["1 too many"])
+    field.send_keys(Keys.ENTER)
+    ada.shows("#trouble", ["This is too long by 1."])
+    assert len(field.get_property("value")) == 2001
+    field.send_keys(Keys.BACKSPACE)
+    ada.shows("#count", ["0 left"])
+    field.send_keys(Keys.ENTER)
+    ada.shows("#log .bubble", ["x" * 2000])
+    ada.shows("#trouble", [""])
+
+
+def test_a_reload_keeps_name_and_unsent_text(come):
+    ada = come("Ada")
+    ada.say("before")
+    ada.shows("#log .bubble", ["before"])
+    ada.one("#text").send_keys("not yet sent")
+    ada.browser.refresh()
+    ada.entered()
+    ada.shows("#log .own .bubble", ["before"])
+    ada.shows("#people .name", ["Ada"])
+    assert ada.one("#text").get_property("value") == "not yet sent"
+
+
+def test_a_restart_of_the_server_is_survived(browser):
+    browser.expected_errors = "WebSocket connection to"
+    with Server("apps/chat") as server:
+        port = server.port
+        ada, grace = (Tab(browser, server).join(name).entered() for name in ("Ada", "Grace"))
+        ada.say("before")
+        grace.shows("#log .bubble", ["before"])
+        ada.one("#text").send_keys("half a sen")
+    for person in (ada, grace):
+        person.wait(lambda: person.texts("#status") != ["Connected"], "the loss to be told")
+        person.wait(lambda: person.one("#offline").is_displayed(), "the loss to be explained")
+    assert ada.one("#text").get_property("value") == "half a sen"
+    ada.say("tence, while away")
+    ada.shows("#pending .bubble", ["half a sentence, while away"])
+    ada.shows("#pending .state", ["waiting for the connection"])
+
+    with Server("apps/chat", listen=[f"ws://127.0.0.1:{port}"]):
+        for person in (ada, grace):
+            person.connected()
+            person.shows("#people .name", ["Ada", "Grace"])
+            person.shows("#log .bubble", ["before", "half a sentence, while away"])
+            person.shows("#pending .bubble", [])
+            assert not person.one("#offline").is_displayed()
+        grace.say("welcome back")
+        ada.shows("#log .bubble", ["before", "half a sentence, while away", "welcome back"])
+        browser.get("about:blank")
+
+
+def look(tab, scheme, width, height):
+    """The page in this size and colour scheme, at rest."""
+    tab.front()
+    features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+    tab.browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": name, "value": value} for name, value in features.items()]}
+    )
+    tab.browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    tab.wait(lambda: tab.browser.execute_script("return innerWidth") == width, "the width")
+
+
+def scrolls_sideways(tab):
+    return tab.browser.execute_script(
+        "return [document.documentElement, document.body, ...document.querySelectorAll('main, #scroller, #side')]"
+        ".filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.id || node.tagName)"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_reads_well(come, server, screenshots, scheme):
+    ada, grace = come("Ada"), come("Grace Hopper")
+    conversation = [
+        (ada, "Good morning! Anyone else awake at this tide?"),
+        (grace, "Since five. Low water is at 06:12, see https://example.org/tides?station=harbour"),
+        (ada, "I have been reading how a frame says its length."),
+        (ada, "Up to 125 bytes in one, up to 65,535 in two more, beyond that in eight."),
+        (grace, "And the moon makes the tide."),
+    ]
+    for number, (person, text) in enumerate(conversation, 1):
+        person.say(text)
+        for reader in (ada, grace):
+            reader.wait(lambda: len(reader.texts("#log .bubble")) == number, "the message")
+    stranger = Tab(grace.browser, server)
+    stranger.wait(lambda: stranger.one("#name").is_displayed(), "the form to come in")
+    for tab, form in ((stranger, "join"), (grace, "chat")):
+        for width, height in ((320, 640), (390, 844), (1280, 800)):
+            look(tab, scheme, width, height)
+            assert scrolls_sideways(tab) == [], width
+            count, low = tab.browser.execute_script(CONTRAST)
+            assert count > 5
+            assert low == [], (width, scheme)
+            if width > 320:
+                tab.browser.save_screenshot(str(screenshots / f"{form}-{width}x{height}-{scheme}.png"))
+    color = {"light": (244, 241, 233), "dark": (13, 24, 28)}[scheme]
+    assert grace.one("body").value_of_css_property("background-color") == f"rgba{(*color, 1)}"
+
+
+def test_a_long_word_does_not_widen_the_page(come):
+    ada = come("W" * 24)
+    for text in ("x" * 500, "https://example.org/" + "y" * 500):
+        ada.say(text)
+    ada.wait(lambda: len(ada.texts("#log .bubble")) == 2, "the messages")
+    for width in (320, 390, 1280):
+        look(ada, "light", width, 800)
+        assert scrolls_sideways(ada) == [], width
+
+
+def test_a_phone_finds_rooms_and_people_in_a_drawer(come):
+    ada = come("Ada")
+    look(ada, "light", 390, 844)
+    ada.wait(lambda: not ada.one("#side").is_displayed(), "the drawer to be closed")
+    ada.one("#menu").click()
+    ada.wait(lambda: ada.one("#side").is_displayed(), "the drawer")
+    ada.shows("#people .name", ["Ada"])
+    assert ada.browser.execute_script("return document.querySelector('#side').contains(document.activeElement)")
+    ada.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    ada.wait(lambda: not ada.one("#side").is_displayed(), "the drawer to close")
+    assert ada.browser.switch_to.active_element.get_attribute("id") == "menu"
+
+
+def test_nothing_is_asked_of_anybody_else(come, server):
+    ada = come("Ada")
+    loaded = ada.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    own = server.url("/", scheme="http")
+    assert len(loaded) > 3, json.dumps(loaded)
+    assert [address for address in loaded if not address.startswith(own)] == []
