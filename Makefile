@@ -36,13 +36,12 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmis
            -Wformat=2 -Wwrite-strings -Wundef -Wpointer-arith
 HARDEN   = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 OPTIMISE = -O2 -g
-CFLAGS  += -std=gnu11 -D_GNU_SOURCE -Iruntime $(shell pkg-config --cflags lua5.4 2>/dev/null) $(WARNINGS) $(OPTIMISE) $(HARDEN)
-LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
+CFLAGS  += -std=gnu11 -D_GNU_SOURCE -Iruntime $(shell pkg-config --cflags lua5.4 2>/dev/null) $(WARNINGS) $(OPTIMISE) $(HARDEN) $(CHECKS)
+LDFLAGS += $(CHECKS) -pie -Wl,-z,relro,-z,now,-z,noexecstack
 LIBS     = -l:liblua5.4.a -lev -lssl -lcrypto -ljansson -lm
 
 SANITIZE = OPTIMISE="-O1 -g -fno-omit-frame-pointer" HARDEN=-fPIE \
-           CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-           LDFLAGS="-fsanitize=address,undefined"
+           CHECKS="-fsanitize=address,undefined -fno-sanitize-recover=all"
 
 all: $B/tidewire
 

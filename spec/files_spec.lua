@@ -171,7 +171,9 @@ describe("files.serve", function()
 
     it("sends no date that is ahead of the clock", function()
         local ahead = os.time() + 3600
-        local req = request.new { rest = "a.txt", path = "/a.txt", headers = { ["If-Modified-Since"] = date.format(ahead) } }
+        local req = request.new {
+            rest = "a.txt", path = "/a.txt", headers = { ["If-Modified-Since"] = date.format(ahead) },
+        }
         files.serve(folder_of { ["a.txt"] = "x", mtime = ahead })(req)
         assert.equal(200, req.answer.status)
         assert.is_nil(req.answer.headers["Last-Modified"])

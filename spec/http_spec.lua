@@ -102,13 +102,17 @@ describe("http.endpoint", function()
 end)
 
 describe("http.refuse", function()
+    local function without_place(message)
+        return (message:gsub("^.-http_spec.lua:%d+: ", ""))
+    end
+
     it("takes a status from 300 to 599", function()
         assert.equal(302, http.refuse(302, nil, { Location = "/" }, encode).answer.status)
         for _, status in ipairs { 200, 101, 600, "401", false } do
             local ok, message = pcall(http.refuse, status, nil, nil, encode)
             assert.is_false(ok)
             assert.equal(("bad argument #1 to 'refuse' (a status from 300 to 599 expected, got %s)"):format(
-                type(status) == "string" and '"401"' or tostring(status)), message)
+                type(status) == "string" and '"401"' or tostring(status)), without_place(message))
         end
     end)
 
@@ -116,7 +120,7 @@ describe("http.refuse", function()
         local ok, message = pcall(http.refuse, 401, 5, nil, encode)
         assert.is_false(ok)
         assert.equal("bad argument to 'refuse' (body: expected a string, a table (sent as JSON) or nil, got a number)",
-            message)
+            without_place(message))
     end)
 end)
 

@@ -131,7 +131,7 @@ local function resolve(from)
         local text = from.getenv(variable)
         if flag ~= nil then
             out[name] = { value = flag(), from = "--" .. name }
-        elseif text and text ~= "" then
+        elseif text and text:find("%S") then
             local read = name == "workers" and workers_from_text or listen_from_text
             out[name] = { value = read(text, variable), from = variable }
         elseif file[name] ~= nil then

@@ -92,6 +92,7 @@ static void arrive(struct feed *f, void *context)
         fail_msg("%s, %s: end %ld instead of %d", e->v->name, how, end, e->v->result);
     /* once refused, always refused, whatever comes behind it, and without another look */
     size_t refused_at = scanned;
+    assert_non_null(memchr("\r\n", f->bytes[refused_at], 3)); /* or NUL: it stays at the fault */
     while (feed_next_prefix(f, &bytes, &n)) {
         assert_int_equal(http_head_end((const char *)bytes, n, &scanned), end);
         assert_int_equal(scanned, refused_at);

@@ -14,7 +14,7 @@ local function add_help(element)
 end
 
 local function add_common(command)
-    command:argument("APP", "A script, or a folder with app.lua."):target("app")
+    command:argument("APP", "A script, or a folder with app.lua."):argname("APP"):target("app")
     command:option("--config", "Settings file (default: tidewire.lua beside the app)."):argname("FILE")
 end
 

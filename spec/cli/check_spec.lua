@@ -1,0 +1,99 @@
+local core = require("support.core").install()
+local cli = require "tidewire.cli"
+local folder = require "support.folder"
+local streams = require "support.streams"
+
+describe("tidewire check", function()
+    local dir
+
+    after_each(function()
+        dir:remove()
+    end)
+
+    -- Returns status, stdout and stderr; in texts, the folder is called DIR.
+    local function check(files, ...)
+        dir = folder.new(files)
+        local captured = streams.new()
+        local status = cli.main({ "check", dir.path, ... }, captured)
+        local function named(s)
+            return (s:gsub(dir.path:gsub("%p", "%%%0"), "DIR"))
+        end
+        return status, named(captured.out.text()), named(captured.err.text())
+    end
+
+    local good = {
+        ["app.lua"] = 'local t = require "tidewire" return t.app { routes = { ["/"] = t.files "public", '
+            .. '["/chat/:room"] = { protocols = { "a", "b" }, message = print }, ["/health"] = print } }',
+        ["public/x"] = "",
+    }
+
+    it("prints ok and the routes", function()
+        local status, out, err = check(good)
+        assert.equal("", err)
+        assert.equal("ok DIR/app.lua\n"
+            .. "  /*           files      public\n"
+            .. "  /chat/:room  WebSocket  a, b\n"
+            .. "  /health      HTTP\n", out)
+        assert.equal(0, status)
+        assert.is_nil(core.installed)
+        assert.is_false(core.is_loading)
+    end)
+
+    it("prints JSON", function()
+        local status, out, err = check(good, "--json")
+        assert.same({ 0, "" }, { status, err })
+        assert.same({
+            ok = true, app = "DIR/app.lua",
+            routes = {
+                { pattern = "/", kind = "files", mount = true },
+                { pattern = "/chat/:room", kind = "websocket", mount = false, protocols = { "a", "b" } },
+                { pattern = "/health", kind = "http", mount = false },
+            },
+        }, (core.json_decode(out)))
+    end)
+
+    it("tells what is wrong, on stderr, and fails", function()
+        local status, out, err = check { ["app.lua"] = "return { mesage = print }" }
+        assert.same({ 1, "" }, { status, out })
+        assert.equal("tidewire: DIR/app.lua: mesage: unknown callback (did you mean `message`?)\n", err)
+    end)
+
+    it("tells it as JSON on stdout", function()
+        local status, out, err = check({ ["app.lua"] = "local a\nreturn }" }, "--json")
+        assert.same({ 1, "" }, { status, err })
+        local told = core.json_decode(out)
+        assert.same({
+            ok = false, app = "DIR", message = "DIR/app.lua:2: unexpected symbol near '}'", file = "DIR/app.lua", line = 2,
+        }, told)
+        dir:remove()
+        told = core.json_decode((select(2, check({ ["app.lua"] = "return 5" }, "--json"))))
+        assert.same({ "DIR/app.lua", false }, { told.file, told.ok })
+        assert.is_nil(told.line)
+        dir:remove()
+        told = core.json_decode((select(2, check({}, "--json"))))
+        assert.same({ ok = false, app = "DIR", message = "DIR: the folder has no app.lua" }, told)
+    end)
+
+    it("runs the script with acts refused", function()
+        local status, _, err = check {
+            ["app.lua"] = 'require("tidewire").spawn(print) return { message = print }',
+        }
+        assert.equal(1, status)
+        assert.equal("tidewire: DIR/app.lua:1: tidewire.spawn is not allowed while the app loads\n",
+            err:match("^[^\n]*\n"))
+        assert.same({}, core.calls)
+    end)
+
+    it("checks the settings too, and lays their limits under the routes'", function()
+        local files = { ["app.lua"] = "return { message = print }" }
+        files["tidewire.lua"] = "return { limits = { rate = 5 } }"
+        local status, _, err = check(files)
+        assert.same({ 1, "tidewire: DIR/tidewire.lua: limits.rate: this limit is not available in this version\n" },
+            { status, err })
+        dir:remove()
+        files["tidewire.lua"] = 'return { limits = { send_queue = "1 KiB" } }'
+        status, _, err = check(files)
+        assert.same({ 1, "tidewire: DIR/app.lua: limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)\n" },
+            { status, err })
+    end)
+end)

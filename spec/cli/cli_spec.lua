@@ -1,0 +1,97 @@
+local core = require("support.core").install()
+local cli = require "tidewire.cli"
+local streams = require "support.streams"
+
+-- Runs the command line. Returns the result, stdout, stderr.
+local function run(...)
+    local captured = streams.new()
+    local result = cli.main({ ... }, captured)
+    assert.is_true(captured.out.flushed)
+    assert.is_true(captured.err.flushed)
+    return result, captured.out.text(), captured.err.text()
+end
+
+local function usage(...)
+    local status, out, err = run(...)
+    assert.equal(2, status)
+    assert.equal("", out)
+    return err
+end
+
+local root_usage = "Usage: tidewire [-h] [--version] <command> ...\nTry `tidewire --help`.\n"
+local run_usage = "Usage: tidewire run [--config FILE] [--listen URL] [--workers N] [-h] APP\n"
+    .. "Try `tidewire run --help`.\n"
+
+describe("the command line", function()
+    it("shows help on stdout, and succeeds", function()
+        for _, flag in ipairs { "--help", "-h" } do
+            local status, out, err = run(flag)
+            assert.equal(0, status)
+            assert.equal("", err)
+            assert.equal("Usage: tidewire [-h] [--version] <command> ...\n\n"
+                .. "A runtime for WebSocket applications written in Lua.", out:match("^[^\n]*\n\n[^\n]*"))
+            for _, command in ipairs { "run", "check", "version" } do
+                assert.is_truthy(out:find("\n   " .. command .. " ", 1, true), command)
+            end
+        end
+    end)
+
+    it("shows the help of each command", function()
+        for _, command in ipairs { "run", "check", "version" } do
+            for _, flag in ipairs { "--help", "-h" } do
+                local status, out, err = run(command, flag)
+                assert.equal(0, status)
+                assert.equal("", err)
+                assert.is_truthy(out:find("^Usage: tidewire " .. command), out)
+            end
+        end
+        local _, out = run("run", "--help")
+        for _, name in ipairs { "APP", "--listen URL", "--workers N", "--config FILE" } do
+            assert.is_truthy(out:find("\n   " .. name, 1, true), name)
+        end
+    end)
+
+    it("shows help whatever else is there", function()
+        assert.equal(0, (run("run", "x.lua", "--help", "--nope")))
+    end)
+
+    it("has nothing on a line that is wider than a terminal", function()
+        for _, arguments in ipairs { { "--help" }, { "run", "--help" }, { "check", "--help" } } do
+            local _, out = run(table.unpack(arguments))
+            for line in out:gmatch("[^\n]+") do
+                assert.is_true(#line <= 100, line)
+            end
+        end
+    end)
+
+    it("tells a missing or unknown command", function()
+        assert.equal("tidewire: a command is required\n" .. root_usage, usage())
+        assert.equal("tidewire: unknown command `rnu` (did you mean `run`?)\n" .. root_usage, usage "rnu")
+        assert.equal("tidewire: unknown command `dance`\n" .. root_usage, usage("dance", "--help"))
+    end)
+
+    it("tells an unknown flag", function()
+        assert.equal("tidewire: unknown option `--lisetn` (did you mean `--listen`?)\n" .. run_usage,
+            usage("run", "--lisetn", "ws://x", "app"))
+        assert.equal("tidewire: unknown option `--colour`\n" .. run_usage, usage("run", "--colour=red", "app"))
+        assert.equal("tidewire: unknown option `-x`\n" .. run_usage, usage("run", "-x", "app"))
+        assert.equal("tidewire: unknown option `--versoin` (did you mean `--version`?)\n" .. root_usage,
+            usage "--versoin")
+    end)
+
+    it("tells arguments that are missing or too many", function()
+        assert.equal("tidewire: missing argument `APP`\n" .. run_usage, usage "run")
+        assert.equal("tidewire: too many arguments\n" .. run_usage, usage("run", "a", "b"))
+        assert.equal("tidewire: option `--listen` requires an argument\n" .. run_usage, usage("run", "a", "--listen"))
+    end)
+
+    it("shows the version", function()
+        for _, arguments in ipairs { { "version" }, { "--version" } } do
+            local status, out, err = run(table.unpack(arguments))
+            assert.same({ 0, "tidewire 0.1.0 (Lua 5.4)\n", "" }, { status, out, err })
+        end
+        local status, out = run("version", "--json")
+        assert.equal(0, status)
+        assert.same({ tidewire = "0.1.0", lua = "Lua 5.4" }, (core.json_decode(out)))
+    end)
+end)

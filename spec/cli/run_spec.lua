@@ -1,0 +1,106 @@
+require("support.core").install()
+local cli = require "tidewire.cli"
+local folder = require "support.folder"
+local streams = require "support.streams"
+
+describe("tidewire run", function()
+    local dir
+    -- The environment of whoever runs the specs must not matter.
+    local getenv = os.getenv
+    local variables = {}
+
+    setup(function()
+        rawset(os, "getenv", function(name)
+            if name:find("^TIDEWIRE_") then
+                return variables[name]
+            end
+            return getenv(name)
+        end)
+    end)
+
+    teardown(function()
+        rawset(os, "getenv", getenv)
+    end)
+
+    before_each(function()
+        dir = folder.new { ["app.lua"] = "return }" }
+    end)
+
+    after_each(function()
+        variables = {}
+        dir:remove()
+    end)
+
+    local function run(...)
+        local captured = streams.new()
+        local result = cli.main({ "run", ... }, captured)
+        assert.equal("", captured.out.text())
+        return result, (captured.err.text():gsub(dir.path:gsub("%p", "%%%0"), "DIR"))
+    end
+
+    it("makes a plan; the app itself is loaded by the workers", function()
+        assert.same({
+            command = "run", app = dir.path, workers = 1,
+            listen = { { url = "ws://127.0.0.1:8080", text = "default" } },
+            settings = {
+                listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
+                workers = { value = 1, from = "default" },
+                limits = { value = {}, from = "default" },
+            },
+            limits = {
+                drain = 30, handshake = 10, handshakes_per_address = 1024, handshakes_per_second = 0, head = 16384,
+                headers = 100, heap = 536870912, lag = 0.25, reassembly = 268435456,
+            },
+        }, (run(dir.path)))
+    end)
+
+    it("takes flags, and passes URLs on as they are", function()
+        local plan = run(dir.path, "--listen", "ws://[::1]:1", "--listen=unix:/x y", "--workers", "3")
+        assert.same({ { url = "ws://[::1]:1", text = "--listen" }, { url = "unix:/x y", text = "--listen" } },
+            plan.listen)
+        assert.equal(3, plan.workers)
+        assert.equal(2, run("--workers", "3", dir.path, "--workers", "2").workers)
+    end)
+
+    it("takes the settings beside the app", function()
+        dir:write("tidewire.lua", 'return { listen = "ws://a:1", workers = 2, limits = { connections = 9, message = "2 MiB", '
+            .. 'drain = "1 min" } }')
+        local plan = run(dir.path)
+        assert.same({ { url = "ws://a:1", text = dir.path .. "/tidewire.lua" } }, plan.listen)
+        assert.same({ 2, 9, 60, nil, 2097152 }, {
+            plan.workers, plan.limits.connections, plan.limits.drain, plan.limits.message,
+            plan.settings.limits.value.message,
+        })
+        assert.same(plan, (run(dir.path .. "/app.lua")) and plan)
+        assert.equal(9, run(dir.path .. "/app.lua").limits.connections)
+    end)
+
+    it("takes the environment over the file, and flags over the environment", function()
+        dir:write("tidewire.lua", "return { workers = 2 }")
+        variables.TIDEWIRE_WORKERS = "4"
+        assert.equal(4, run(dir.path).workers)
+        assert.equal(5, run(dir.path, "--workers", "5").workers)
+        dir:write("other.lua", "return { limits = { drain = 7 } }")
+        variables.TIDEWIRE_CONFIG = dir.path .. "/other.lua"
+        assert.equal(7, run(dir.path).limits.drain)
+        dir:write("third.lua", "return { limits = { drain = 8 } }")
+        assert.equal(8, run(dir.path, "--config", dir.path .. "/third.lua").limits.drain)
+    end)
+
+    it("fails with 1 when the app or the settings cannot be read or are wrong", function()
+        assert.same({ 1, "tidewire: cannot open DIR/nope: No such file or directory\n" }, { run(dir.path .. "/nope") })
+        assert.same({ 1, "tidewire: cannot open DIR/nope.lua: No such file or directory\n" },
+            { run(dir.path, "--config", dir.path .. "/nope.lua") })
+        dir:write("tidewire.lua", "return { workers = 0 }")
+        assert.same({ 1, "tidewire: DIR/tidewire.lua: workers: expected a whole number from 1 to 256, got 0\n" },
+            { run(dir.path) })
+    end)
+
+    it("fails with 2 when a flag or variable is wrong", function()
+        assert.same({ 2, 'tidewire: --workers: expected a whole number from 1 to 256, got "x"\n' },
+            { run(dir.path, "--workers", "x") })
+        variables.TIDEWIRE_WORKERS = "0"
+        assert.same({ 2, "tidewire: TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got 0\n" },
+            { run(dir.path) })
+    end)
+end)
