@@ -30,6 +30,9 @@ LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
 LUA_MODULES = $(foreach f,$(LUA_FILES),$(subst /,.,$(patsubst %/init,%,$(basename $(f:lua/%=%))))=$(f))
 ARGPARSE    = $(shell $(LUA) -e 'print(package.searchpath("argparse", package.path) or "")' 2>/dev/null)
 
+# one short line a step; `make V=1` shows the commands
+say = $(if $(V),,@printf '  %-6s%s\n' $(1) $@;)
+
 # --- compiling -----------------------------------------------------------------------------------
 
 WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -55,21 +58,21 @@ $B/libhost.a: $(call objects,host,$(HOST))
 
 $B/lib%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $B/%.o: runtime/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $B/bind/embedded.c: runtime/bind/embed.lua $(LUA_FILES) Makefile
 	@mkdir -p $(@D)
-	$(LUA) runtime/bind/embed.lua $(LUA_MODULES) argparse=$(ARGPARSE) >$@
+	$(call say,EMBED) $(LUA) runtime/bind/embed.lua $(LUA_MODULES) argparse=$(ARGPARSE) >$@
 
 $B/bind/embedded.o: $B/bind/embedded.c
-	$(CC) $(CFLAGS) -O0 -c -o $@ $<
+	$(call say,CC) $(CC) $(CFLAGS) -O0 -c -o $@ $<
 
 $B/tidewire: $B/main.o $(FLOORS:%=$B/lib%.a)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 -include $(wildcard $B/*.d $B/*/*.d)
 
@@ -80,11 +83,11 @@ $(UNIT_WIRE:%=$B/unit/%): UNIT_LIBS = $B/libwire.a $B/libbase.a
 $(UNIT_NET:%=$B/unit/%):  UNIT_LIBS = $B/libnet.a $B/libwire.a $B/libbase.a
 
 $B/unit/%: $B/unit/test_%.o $B/unit/support.o $B/libnet.a $B/libwire.a $B/libbase.a
-	$(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $(filter %.o,$^) $(UNIT_LIBS) -lcmocka -lcrypto
+	$(call say,LINK) $(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $(filter %.o,$^) $(UNIT_LIBS) -lcmocka -lcrypto
 
 $B/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 units: $(UNITS:%=$B/unit/%)
 sanitized:

@@ -50,6 +50,8 @@ describe("settings.read_file", function()
                 "return { listen = 8080 }",
             ['listen[2]: expected a URL, got ""'] = 'return { listen = { "ws://x", "" } }',
             ["limits.mesage: unknown limit (did you mean `message`?)"] = "return { limits = { mesage = 1 } }",
+            ["limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)"] =
+                'return { limits = { send_queue = "1 KiB" } }',
             ["tls: this setting is not available in this version"] = "return { tls = {} }",
             ["engine: this setting is not available in this version"] = 'return { engine = "redis:" }',
         } do

@@ -27,9 +27,12 @@ local function distance(a, b)
     return previous[#b]
 end
 
--- A third of the letters may be wrong, three at most; of a short name, one.
+-- A third of the letters may be wrong, three at most; of a short name, one; of one or two, none.
 local function tolerance(name)
-    return math.max(1, math.min(3, #name // 3))
+    if #name < 3 then
+        return 0
+    end
+    return math.min(3, #name // 3)
 end
 
 --- The candidate nearest to `name`, or nil when none is near. `name` need not be a string (a
@@ -46,7 +49,7 @@ function nearest.find(name, candidates)
         local plain = normalise(candidate)
         if math.abs(#plain - #wanted) <= limit then
             local d = distance(wanted, plain)
-            if d <= limit and d < #wanted and d < #plain
+            if d <= limit
                 and (not found or d < found_distance or (d == found_distance and candidate < found)) then
                 found, found_distance = candidate, d
             end

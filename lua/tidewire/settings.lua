@@ -48,10 +48,12 @@ local function check_file(value)
         end
     end
     expect.only(value, known, "")
+    local given = value.limits ~= nil and limits.read(value.limits, "process", "limits") or nil
+    limits.merge("limits", given) -- fails when they contradict each other
     return {
         listen = value.listen ~= nil and check_listen(value.listen, "listen") or nil,
         workers = value.workers ~= nil and check_workers(value.workers, "workers") or nil,
-        limits = value.limits ~= nil and limits.read(value.limits, "process", "limits") or nil,
+        limits = given,
     }
 end
 

@@ -78,7 +78,7 @@ bool vm_attach(struct vm *vm, struct loop *loop)
         return false;
     vm->loop = loop;
     vm->topics = topics_new(seed);
-    vm->conns = conn_set_new(loop, ws_events(), &vm->limits, vm->log, vm);
+    vm->conns = conn_set_new(loop, ws_events(), &vm->limits, vm->log, seed, vm);
     return vm->topics && vm->conns;
 }
 

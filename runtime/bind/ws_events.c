@@ -215,6 +215,8 @@ static bool origin_allowed(const struct slot *s, const struct http_head *head, b
     }
 }
 
+#define TEXT "Content-Type: text/plain; charset=utf-8\r\n"
+
 static void refuse(struct conn *c, unsigned status, const char *fields, const char *text)
 {
     conn_respond(c, status, slice_of(fields), slice_of(text));
@@ -224,11 +226,11 @@ static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *
                          struct slot *slot)
 {
     if (slot->handler == LUA_NOREF) {
-        refuse(c, 404, "", "this path is no WebSocket endpoint\n");
+        refuse(c, 404, TEXT, "this path is no WebSocket endpoint\n");
         return;
     }
     if (!origin_allowed(slot, head, conn_is_secure(c))) {
-        refuse(c, 403, "", "this origin is not allowed; see the route's `origins`\n");
+        refuse(c, 403, TEXT, "this origin is not allowed; see the route's `origins`\n");
         return;
     }
     struct ws *w = ws_new(vm, c, slot);
@@ -261,15 +263,15 @@ static void on_request(struct conn *c, const struct http_head *head, bool upgrad
     if (!error)
         error = uri_canonical_path(target.path, &path);
     if (error) {
-        refuse(c, 400, "", uri_error_text(error));
+        refuse(c, 400, TEXT, uri_error_text(error));
     } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
-        refuse(c, 404, "", "not found\n");
+        refuse(c, 404, TEXT, "not found\n");
     } else {
         struct slot *slot = match.target;
         if (upgrade)
             on_handshake(vm, c, head, slot);
         else if (slot->serve == LUA_NOREF)
-            refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n",
+            refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" TEXT,
                    "this path is a WebSocket endpoint\n");
         else
             request_serve(vm, c, slot, body);

@@ -139,7 +139,7 @@ static bool set_up(struct worker *w)
     count = 0;
     for (const struct listen_point *p = s->points; p; p = p->next)
         w->urls[count++] = p->url;
-    conn_set_bound(vm_conns(s->vm), connection_bound(s->plan));
+    conn_set_bound(vm_conns(s->vm), connection_bound(s->plan), s->plan->handshakes_per_address);
     w->channel = loop_watch_readable(w->loop, s->channel, on_channel, w);
     w->term = loop_watch_signal(w->loop, SIGTERM, on_term, w);
     if (!w->channel || !w->term)

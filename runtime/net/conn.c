@@ -78,6 +78,7 @@ bool conn_accept(struct conn_set *set, struct stream *stream, const struct socka
     c->io.data = c;
     list_push(&set->all, &c->all);
     set->count++;
+    conn_set_began(c);
     c->last_in = conn_now(c);
     if (!conn_http_start(c)) {
         conn_kill(c);
@@ -105,6 +106,7 @@ void conn_kill(struct conn *c)
     if (c->phase == PHASE_DEAD)
         return;
     c->phase = PHASE_DEAD;
+    conn_set_arrived(c);
     ev_io_stop(loop_ev(c->set->loop), &c->io);
     loop_timer_cancel(c->set->loop, &c->timer);
     c->stream.ops->close(&c->stream);

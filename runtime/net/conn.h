@@ -45,18 +45,19 @@ struct conn_events {
 };
 
 /* The connections of one loop: they share buffers, limits and the owner's events.
- * `limits`, `events` and `log` are borrowed. NULL: memory short. */
+ * `limits`, `events` and `log` are borrowed; `seed` is random (map.h). NULL: memory short. */
 struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *events,
                               const struct conn_limits *limits, const struct log *log,
-                              void *context);
+                              uint64_t seed, void *context);
 void conn_set_free(struct conn_set *set); /* ends what is still connected, with `gone` */
 
 size_t conn_set_count(const struct conn_set *set);
 struct loop *conn_set_loop(const struct conn_set *set);
 void *conn_set_context(const struct conn_set *set); /* as given to conn_set_new */
 
-/* Connections beyond `max` are refused with 503; 0: no bound. */
-void conn_set_bound(struct conn_set *set, size_t max);
+/* Connections beyond `max`, and those of an address that has `handshakes` unfinished ones, are
+ * refused; 0: no bound. */
+void conn_set_bound(struct conn_set *set, size_t max, unsigned handshakes);
 
 /* Ends all connections within `within` ms: answers under way are finished, idle ones ended, open
  * ones closed with `code`, spread over the time when there are many. What is left then is cut.

@@ -43,17 +43,17 @@ void conn_http_free(struct conn *c)
  * would begin is in doubt, and doubt is what request smuggling lives on. */
 static void refuse(struct conn *c, unsigned status, const char *field, const char *why)
 {
-    char body[160];
+    char body[160], fields[128];
     size_t n = (size_t)snprintf(body, sizeof body, "%s\n", why);
+    snprintf(fields, sizeof fields, "%sContent-Type: text/plain; charset=utf-8\r\n", field);
     c->http->keep_alive = false;
     c->phase = PHASE_ANSWERING;
-    conn_respond(c, status, slice_of(field), (struct slice){body, n});
+    conn_respond(c, status, slice_of(fields), (struct slice){body, n});
 }
 
 static void refuse_http(struct conn *c, int error)
 {
-    refuse(c, http_error_status(error), "Content-Type: text/plain; charset=utf-8\r\n",
-           http_error_text(error));
+    refuse(c, http_error_status(error), "", http_error_text(error));
 }
 
 static void refuse_handshake(struct conn *c, int error)
@@ -112,6 +112,7 @@ static void handle_head(struct conn *c)
 {
     struct http_head head;
     uint64_t length = 0;
+    conn_set_arrived(c);
     int error = http_parse_request(c->head, c->head_len, c->limits->headers, &head);
     if (error) {
         refuse_http(c, error);

@@ -8,6 +8,7 @@
 #ifndef TIDEWIRE_NET_CONN_IMPL_H
 #define TIDEWIRE_NET_CONN_IMPL_H
 
+#include "base/map.h"
 #include "net/conn.h"
 
 #include <ev.h>
@@ -39,6 +40,8 @@ struct conn_set {
     struct conn *corked; /* that connection */
     struct list all;
     size_t count, max;
+    struct map *handshakes; /* address -> unfinished ones */
+    unsigned max_handshakes;
     int64_t date_at; /* second that `date` was made for */
     char date[32];
     struct conn_drain *drain; /* while draining */
@@ -106,7 +109,8 @@ struct conn {
     bool ping_out : 1;
     bool told_buffered : 1;
     bool drain_due : 1;
-    bool finished : 1; /* `gone` was told */
+    bool unfinished : 1; /* its handshake counts for its address */
+    bool finished : 1;   /* `gone` was told */
 };
 
 /* conn.c */
@@ -150,5 +154,8 @@ void conn_ws_free(struct conn *c);
 /* conn_set.c */
 const char *conn_set_date(struct conn_set *set); /* for the Date field */
 void conn_set_removed(struct conn_set *set);
+bool conn_set_admits(const struct conn_set *set, const struct sockaddr_storage *peer);
+void conn_set_began(struct conn *c);   /* its handshake counts from now on */
+void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */
 
 #endif

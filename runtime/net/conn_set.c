@@ -1,6 +1,7 @@
 #include "net/conn_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct conn_drain {
@@ -15,7 +16,7 @@ struct conn_drain {
 
 struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *events,
                               const struct conn_limits *limits, const struct log *log,
-                              void *context)
+                              uint64_t seed, void *context)
 {
     struct conn_set *set = calloc(1, sizeof *set);
     if (!set)
@@ -27,7 +28,10 @@ struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *event
     set->context = context;
     list_init(&set->all);
     set->rx = malloc(CONN_RX_SIZE);
-    if (!set->rx) {
+    set->handshakes = map_new(seed);
+    if (!set->rx || !set->handshakes) {
+        map_free(set->handshakes);
+        free(set->rx);
         free(set);
         return NULL;
     }
@@ -49,6 +53,7 @@ void conn_set_free(struct conn_set *set)
         deferred_cancel(&set->drain->none_left);
         free(set->drain);
     }
+    map_free(set->handshakes);
     buf_free(&set->cork);
     free(set->rx);
     free(set);
@@ -69,9 +74,68 @@ void *conn_set_context(const struct conn_set *set)
     return set->context;
 }
 
-void conn_set_bound(struct conn_set *set, size_t max)
+void conn_set_bound(struct conn_set *set, size_t max, unsigned handshakes)
 {
     set->max = max;
+    set->max_handshakes = handshakes;
+}
+
+/* --- unfinished handshakes of each address -----------------------------------------------------
+ */
+
+/* The key of an address; len 0 for a Unix socket, which is not counted. */
+static struct slice address_key(const struct sockaddr_storage *peer, struct in6_addr *room)
+{
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)peer;
+        memcpy(room, &in->sin_addr, sizeof in->sin_addr);
+        return (struct slice){(const char *)room, sizeof in->sin_addr};
+    }
+    if (peer->ss_family == AF_INET6) {
+        /* a network of 64 bits is what one subscriber has */
+        *room = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+        return (struct slice){(const char *)room, sizeof *room / 2};
+    }
+    return (struct slice){"", 0};
+}
+
+static void count_handshake(struct conn_set *set, struct slice key, intptr_t step)
+{
+    intptr_t count = (intptr_t)map_get(set->handshakes, key) + step;
+    if (count > 0)
+        map_set(set->handshakes, key, (void *)count);
+    else
+        map_remove(set->handshakes, key);
+}
+
+bool conn_set_admits(const struct conn_set *set, const struct sockaddr_storage *peer)
+{
+    struct in6_addr room;
+    struct slice key = address_key(peer, &room);
+    return !set->max_handshakes || !key.len ||
+           (uintptr_t)map_get(set->handshakes, key) < set->max_handshakes;
+}
+
+static struct slice key_of(const struct conn *c)
+{
+    size_t len = c->peer_family == AF_INET    ? sizeof(struct in_addr)
+                 : c->peer_family == AF_INET6 ? sizeof c->peer / 2
+                                              : 0;
+    return (struct slice){(const char *)&c->peer, len};
+}
+
+void conn_set_began(struct conn *c)
+{
+    c->unfinished = c->set->max_handshakes && key_of(c).len;
+    if (c->unfinished)
+        count_handshake(c->set, key_of(c), 1);
+}
+
+void conn_set_arrived(struct conn *c)
+{
+    if (c->unfinished)
+        count_handshake(c->set, key_of(c), -1);
+    c->unfinished = false;
 }
 
 const char *conn_set_date(struct conn_set *set)

@@ -62,12 +62,25 @@ static void turn_away(struct listener *l, int fd)
                  l->set->count);
 }
 
+/* Cheapest first: before TLS, and without a word. */
+static void drop_flood(struct listener *l, int fd)
+{
+    close(fd);
+    if (log_allow(&l->full, loop_now(l->set->loop)))
+        log_warn(l->log, "refused a connection: its address has %u unfinished handshakes",
+                 l->set->max_handshakes);
+}
+
 static void take_over(struct listener *l, int fd, const struct sockaddr_storage *peer)
 {
     struct stream stream;
     bool secure = l->point->tls != NULL;
     if (l->set->drain || (l->set->max && l->set->count >= l->set->max)) {
         turn_away(l, fd);
+        return;
+    }
+    if (!conn_set_admits(l->set, peer)) {
+        drop_flood(l, fd);
         return;
     }
     if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6) {

@@ -63,7 +63,8 @@ describe("tidewire check", function()
         assert.same({ 1, "" }, { status, err })
         local told = core.json_decode(out)
         assert.same({
-            ok = false, app = "DIR", message = "DIR/app.lua:2: unexpected symbol near '}'", file = "DIR/app.lua", line = 2,
+            ok = false, app = "DIR", file = "DIR/app.lua", line = 2,
+            message = "DIR/app.lua:2: unexpected symbol near '}'",
         }, told)
         dir:remove()
         told = core.json_decode((select(2, check({ ["app.lua"] = "return 5" }, "--json"))))
@@ -91,9 +92,10 @@ describe("tidewire check", function()
         assert.same({ 1, "tidewire: DIR/tidewire.lua: limits.rate: this limit is not available in this version\n" },
             { status, err })
         dir:remove()
-        files["tidewire.lua"] = 'return { limits = { send_queue = "1 KiB" } }'
+        files["tidewire.lua"] = 'return { limits = { send_queue = "2 MiB" } }'
+        files["app.lua"] = 'return { message = print, limits = { message = "3 MiB" } }'
         status, _, err = check(files)
-        assert.same({ 1, "tidewire: DIR/app.lua: limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)\n" },
+        assert.same({ 1, "tidewire: DIR/app.lua: limits.send_queue: 2 MiB is below one message (`message` is 3 MiB)\n" },
             { status, err })
     end)
 end)
