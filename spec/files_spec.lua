@@ -31,7 +31,7 @@ end
 local folder = folder_of {
     ["index.html"] = "<h1>", ["app.js"] = "0123456789", ["docs/index.html"] = "docs", ["empty.txt"] = "",
     ["docs"] = { "Is a directory", "directory" }, ["no index"] = { "Is a directory", "directory" },
-    ["out"] = { "Invalid cross-device link", "forbidden" }, ["busy"] = { "Too many open files" },
+    ["out"] = { "Invalid cross-device link", "forbidden" }, ["busy"] = { "busy: Too many open files" },
     ["odd/index.html"] = { "Is a directory", "directory" },
 }
 

@@ -64,11 +64,9 @@ describe("limits.merge", function()
     it("has the defaults that are documented", function()
         local merged = limits.merge("limits")
         assert.same({
-            handshake = 10, head = 16384, headers = 100, message = 1048576, reassembly = 268435456, fragments = 1024,
-            inflate_ratio = 100, ping_interval = 25, pong_wait = 20, idle = 120, close = 10, send_soft = 262144,
-            send_queue = 1048576, stall = 10, subscriptions = 128, handshakes_per_address = 1024,
-            handshakes_per_second = 0, lag = 0.25, rate = 0, handler_slow = 0.05, handler = 0.5, heap = 536870912,
-            drain = 30,
+            handshake = 10, head = 16384, headers = 100, body = 1048576, message = 1048576, fragments = 1024,
+            ping_interval = 25, pong_wait = 20, idle = 120, close = 10, send_soft = 262144, send_queue = 1048576,
+            stall = 10, subscriptions = 128, handshakes_per_address = 1024, drain = 30,
         }, merged)
     end)
 

@@ -28,6 +28,7 @@ describe("report.frames", function()
                 "\tlib/tidewire/report.lua:1: in metamethod 'index'",
                 "\tchat.lua:3: in upvalue 'f'",
                 "\t[C]: in function 'table.sort'",
+                "\tcoroutine.wrap:3: in function <coroutine.wrap:1>",
                 "\tchat.lua:9: in main chunk",
                 "\t(...tail calls...)",
                 "\t[C]: in function 'xpcall'",

@@ -51,7 +51,7 @@ describe("route.check", function()
         folder = function(path)
             asked = path
             if path:find("nope") then
-                return nil, "No such file or directory"
+                return nil, path .. ": No such file or directory"
             end
             return {
                 open = function(_, rest)

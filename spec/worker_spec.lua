@@ -78,6 +78,9 @@ describe("worker", function()
     it("starts routes from the limits of the settings", function()
         boot(files(), { message = 65536 })
         assert.equal(65536, core.installed.routes[2].limits.message)
+        assert.same({ 65536, 10, 16384 }, {
+            core.installed.limits.message, core.installed.limits.handshake, core.installed.limits.head,
+        })
     end)
 
     it("runs start with the app, and then starts the timers", function()

@@ -117,7 +117,7 @@ function files.serve(folder)
         elseif code == "forbidden" then
             return text_answer(req, 403, "Forbidden")
         end
-        error(("cannot open %s: %s"):format(name, message), 0)
+        error("cannot open " .. message, 0)
     end
 end
 

@@ -17,6 +17,7 @@ local rows = {
     { name = "handshake", kind = "seconds", default = 10, scope = "process" },
     { name = "head", kind = "bytes", default = 16 * KiB, scope = "process" },
     { name = "headers", kind = "count", default = 100, scope = "process", highest = 100 },
+    { name = "body", kind = "bytes", default = 1 * MiB, scope = "process" },
     { name = "message", kind = "bytes", default = 1 * MiB, scope = "route" },
     { name = "reassembly", kind = "bytes", default = 256 * MiB, scope = "process", later = true },
     { name = "fragments", kind = "count", default = 1024, scope = "route" },
@@ -88,11 +89,13 @@ function limits.read(given, scope, path)
     return out
 end
 
---- The defaults of all limits that have one, as a new table.
+--- The defaults of all limits that are enforced and have one, as a new table.
 function limits.defaults()
     local out = {}
     for _, row in ipairs(rows) do
-        out[row.name] = row.default
+        if not row.later then
+            out[row.name] = row.default
+        end
     end
     return out
 end
@@ -131,7 +134,7 @@ end
 function limits.of_process(given)
     local out = {}
     for _, row in ipairs(rows) do
-        if row.scope == "process" then
+        if row.scope == "process" and not row.later then
             out[row.name] = given[row.name] or row.default
         end
     end

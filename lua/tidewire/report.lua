@@ -9,6 +9,8 @@ local report = {}
 local function is_runtime(source, sources)
     if sources[source] then
         return false
+    elseif source == "coroutine.wrap" then
+        return true
     end
     local module = source:match(".*tidewire/([%w_/]+)%.lua$")
     if not module then

@@ -113,7 +113,7 @@ local function folder(pattern, value, options, path, context)
     local where = source.join(context.root, value.path)
     local opened, message = context.folder(where)
     if not opened then
-        expect.fail(path, "cannot open the folder %s: %s", where, message)
+        expect.fail(path, "cannot open the folder %s", message)
     end
     local index = opened:open("index.html")
     if index then

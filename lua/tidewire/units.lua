@@ -15,9 +15,9 @@ local size_names = { "B", "GB", "GiB", "KiB", "MB", "MiB", "kB" }
 local durations = { ms = 0.001, s = 1, min = 60, h = 3600, d = 86400 }
 local duration_names = { "d", "h", "min", "ms", "s" }
 
--- More than this is no bound at all, and would not fit where C keeps it.
-local size_max = 2 ^ 40
-local duration_max = 365 * 86400
+-- More than this is no bound at all, and would not fit where C keeps it (milliseconds in 32 bits).
+local size_max, size_max_shown = 2 ^ 40, "1024 GiB"
+local duration_max, duration_max_shown = 30 * 86400, "30 d"
 local count_max = 2 ^ 31 - 1
 
 local function quantity(value, factors, names, what)
@@ -37,9 +37,11 @@ local function quantity(value, factors, names, what)
     return tonumber(digits) * (factors[unit] or 1)
 end
 
-local function within(n, highest, what, shown)
-    if n ~= n or n < 0 or n > highest then
+local function within(n, highest, highest_shown, what, shown)
+    if n ~= n or n < 0 then
         return nil, ("expected %s, got %s"):format(what, shown)
+    elseif n > highest then
+        return nil, ("expected at most %s, got %s"):format(highest_shown, shown)
     end
     return n
 end
@@ -51,7 +53,7 @@ function units.bytes(value)
     if not n then
         return nil, message
     end
-    n, message = within(n, size_max, what, expect.show(value))
+    n, message = within(n, size_max, size_max_shown, what, expect.show(value))
     if not n then
         return nil, message
     end
@@ -69,7 +71,7 @@ function units.seconds(value)
     if not n then
         return nil, message
     end
-    n, message = within(n, duration_max, what, expect.show(value))
+    n, message = within(n, duration_max, duration_max_shown, what, expect.show(value))
     if not n then
         return nil, message
     end
@@ -84,9 +86,8 @@ function units.count(value)
     if type(value) ~= "number" then
         return nil, ("expected a whole number, got %s"):format(expect.show(value))
     end
-    local n = within(value, count_max, "", "")
-    local whole = n and math.tointeger(n)
-    if not whole then
+    local whole = math.tointeger(value)
+    if not whole or whole < 0 or whole > count_max then
         return nil, ("expected a whole number, got %s"):format(expect.show(value))
     end
     return whole

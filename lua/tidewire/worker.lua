@@ -2,6 +2,7 @@
 local banner = require "tidewire.banner"
 local core = require "tidewire.core"
 local expect = require "tidewire.expect"
+local limits = require "tidewire.limits"
 local prepare = require "tidewire.prepare"
 local report = require "tidewire.report"
 
@@ -28,12 +29,16 @@ local function call(fn, ...)
     return false, results[2], traceback
 end
 
-local function install(checked, file)
+-- given: the limits of tidewire.lua. C needs all of them apart from the routes': before a route is
+-- known they are in force.
+local function install(checked, file, given)
     local routes = {}
     for i, route in ipairs(checked.routes) do
         routes[i] = route.install
     end
-    local ok, message, index = core.install { app = checked.object, routes = routes }
+    local ok, message, index = core.install {
+        app = checked.object, routes = routes, limits = limits.merge("limits", given),
+    }
     if ok then
         return true
     end
@@ -81,7 +86,7 @@ function worker.boot(plan, listeners)
     end
     running = { app = checked, generation = generation, timers = {} }
     core.reporter(log_error)
-    local ok, message = install(checked, generation.file)
+    local ok, message = install(checked, generation.file, plan.settings.limits.value)
     if ok then
         ok, message = start(checked, generation)
     end

@@ -8,12 +8,8 @@
 
 struct ws;
 
-/* Opens the types and the module, and puts the embedded modules before all others. */
+/* Opens the types and the module, and makes the embedded modules known to require. */
 void core_open(lua_State *L);
-
-/* publish(topic, data [, options]) with the arguments from `arg` on: to all subscribers but
- * `sender`, which may be NULL. */
-int core_publish(lua_State *L, int arg, const struct ws *sender);
 
 /* A file of lua/tidewire, or the embedded argparse. */
 struct embedded {
@@ -24,6 +20,22 @@ struct embedded {
 };
 
 extern const struct embedded embedded_modules[]; /* generated; ends with a NULL module */
+
+void modules_open(lua_State *L);
+
+/* timer.c */
+int timer_sleep(lua_State *L);
+int timer_spawn(lua_State *L);
+int timer_after(lua_State *L);
+int timer_every(lua_State *L);
+void timer_open(lua_State *L);
+
+/* publish.c */
+int publish_all(lua_State *L);
+int publish_send(lua_State *L);
+/* publish(topic, data [, options]) with the arguments from `arg` on: to all subscribers but
+ * `sender`, which may be NULL. */
+int publish_from(lua_State *L, int arg, const struct ws *sender);
 
 /* json.c */
 int json_encode(lua_State *L);

@@ -1,6 +1,4 @@
 #include "bind/request.h"
-#include "bind/folder.h"
-#include "bind/task.h"
 #include "wire/http.h"
 #include "wire/uri.h"
 
@@ -13,18 +11,7 @@
 #define UV_CACHE 1 /* fields that were read */
 #define UV_BODY 2
 
-struct request {
-    struct conn *conn; /* NULL: not to be answered, or answered already */
-    struct slot *slot;
-    struct slice protocol;
-    unsigned port;
-    bool secure;
-    char address[INET6_ADDRSTRLEN];
-    size_t head_len;
-    char head[];
-};
-
-static struct request *check(lua_State *L)
+struct request *request_check(lua_State *L)
 {
     return luaL_checkudata(L, 1, REQUEST);
 }
@@ -45,16 +32,9 @@ void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice 
         r->conn = conn_ref(c);
 }
 
-static void let_go(struct request *r)
-{
-    if (r->conn)
-        conn_unref(r->conn);
-    r->conn = NULL;
-}
-
 static int request_gc(lua_State *L)
 {
-    let_go(check(L));
+    request_let_go(request_check(L));
     return 0;
 }
 
@@ -69,7 +49,7 @@ static void parse(const struct request *r, struct http_head *head, struct uri *t
 static int request_tostring(lua_State *L)
 {
     struct http_head head;
-    parse(check(L), &head, NULL);
+    parse(request_check(L), &head, NULL);
     lua_pushliteral(L, "request ");
     lua_pushlstring(L, head.method.ptr, head.method.len);
     lua_pushliteral(L, " ");
@@ -92,38 +72,38 @@ static int push_slice(lua_State *L, struct slice s)
 static int get_method(lua_State *L)
 {
     struct http_head head;
-    parse(check(L), &head, NULL);
+    parse(request_check(L), &head, NULL);
     return push_slice(L, head.method);
 }
 
 static int get_protocol(lua_State *L)
 {
-    const struct request *r = check(L);
+    const struct request *r = request_check(L);
     return push_slice(L, r->protocol.len ? r->protocol : (struct slice){NULL, 0});
 }
 
 static int get_remote_address(lua_State *L)
 {
-    lua_pushstring(L, check(L)->address);
+    lua_pushstring(L, request_check(L)->address);
     return 1;
 }
 
 static int get_remote_port(lua_State *L)
 {
-    lua_pushinteger(L, check(L)->port);
+    lua_pushinteger(L, request_check(L)->port);
     return 1;
 }
 
 static int get_secure(lua_State *L)
 {
-    lua_pushboolean(L, check(L)->secure);
+    lua_pushboolean(L, request_check(L)->secure);
     return 1;
 }
 
 static int get_origin(lua_State *L)
 {
     struct http_head head;
-    parse(check(L), &head, NULL);
+    parse(request_check(L), &head, NULL);
     const struct http_header *origin = http_find(&head, "Origin");
     return push_slice(L, origin ? origin->value : (struct slice){NULL, 0});
 }
@@ -132,20 +112,20 @@ static int get_raw_query(lua_State *L)
 {
     struct http_head head;
     struct uri target;
-    parse(check(L), &head, &target);
+    parse(request_check(L), &head, &target);
     return push_slice(L, target.query);
 }
 
 static int get_app(lua_State *L)
 {
-    check(L);
+    request_check(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->app->object);
     return 1;
 }
 
 static int get_body(lua_State *L)
 {
-    check(L);
+    request_check(L);
     lua_getiuservalue(L, 1, UV_BODY);
     return 1;
 }
@@ -154,7 +134,7 @@ static int get_path(lua_State *L)
 {
     struct http_head head;
     struct uri target;
-    parse(check(L), &head, &target);
+    parse(request_check(L), &head, &target);
     if (uri_canonical_path(target.path, vm_scratch(L)))
         return luaL_error(L, "out of memory");
     vm_push_scratch(L);
@@ -339,13 +319,13 @@ static void make_params(lua_State *L, const struct request *r)
 
 static int get_rest(lua_State *L)
 {
-    push_match(L, check(L), true);
+    push_match(L, request_check(L), true);
     return 1;
 }
 
 static int cached(lua_State *L, const char *name, void (*make)(lua_State *, const struct request *))
 {
-    const struct request *r = check(L);
+    const struct request *r = request_check(L);
     lua_getiuservalue(L, 1, UV_CACHE);
     if (lua_getfield(L, -1, name) != LUA_TNIL)
         return 1;
@@ -381,151 +361,11 @@ static int get_params(lua_State *L)
     return cached(L, "params", make_params);
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
-
-/* Fields that the runtime itself writes: a second one could contradict it. */
-static bool is_reserved(struct slice name)
-{
-    static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Connection", "Date",
-                                       "Upgrade"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (slice_is_nocase(name, ours[i]))
-            return true;
-    return false;
-}
-
-static struct slice check_string_at(lua_State *L, int table, lua_Integer i)
-{
-    struct slice s;
-    if (lua_rawgeti(L, table, i) != LUA_TSTRING)
-        luaL_error(L, "headers: a list of {name, value} with strings expected");
-    s.ptr = lua_tolstring(L, -1, &s.len);
-    return s; /* stays anchored in its table */
-}
-
-/* The list of {name, value} at `arg` as field lines, in the scratch buffer. */
-static struct slice check_fields(lua_State *L, int arg)
-{
-    struct buf *b = vm_scratch(L);
-    lua_Integer n = lua_isnoneornil(L, arg) ? 0 : luaL_len(L, arg);
-    for (lua_Integer i = 1; i <= n; i++) {
-        if (lua_rawgeti(L, arg, i) != LUA_TTABLE)
-            luaL_error(L, "headers: a list of {name, value} expected");
-        int pair = lua_gettop(L);
-        struct slice name = check_string_at(L, pair, 1), value = check_string_at(L, pair, 2);
-        if (!http_is_token(name) || is_reserved(name))
-            luaL_error(L, "headers: \"%s\" cannot be set", name.ptr);
-        if (!http_is_field_value(value))
-            luaL_error(L, "headers: the value of %s has a character that is not allowed", name.ptr);
-        if (!buf_append(b, name.ptr, name.len) || !buf_append_str(b, ": ") ||
-            !buf_append(b, value.ptr, value.len) || !buf_append_str(b, "\r\n"))
-            luaL_error(L, "out of memory");
-        lua_settop(L, pair - 1);
-    }
-    return (struct slice){b->data ? (const char *)b->data : "", b->len};
-}
-
-static unsigned check_status(lua_State *L, int arg)
-{
-    lua_Integer status = luaL_checkinteger(L, arg);
-    luaL_argcheck(L, status >= 200 && status <= 599, arg, "status from 200 to 599 expected");
-    return (unsigned)status;
-}
-
-/* req:respond(status, headers, body [, offset, length]): body is a string, nil, or a file, which
- * belongs to the answer from then on. Answers whether the client is still there. */
-static int l_respond(lua_State *L)
-{
-    struct request *r = check(L);
-    unsigned status = check_status(L, 2);
-    bool is_file = lua_isuserdata(L, 4), sent;
-    struct slice body = {"", 0};
-    if (!is_file)
-        body.ptr = luaL_optlstring(L, 4, "", &body.len);
-    uint64_t size = is_file ? file_size(L, 4) : 0;
-    lua_Integer offset = luaL_optinteger(L, 5, 0);
-    luaL_argcheck(L, offset >= 0 && (uint64_t)offset <= size, 5, "an offset in the file expected");
-    lua_Integer length = luaL_optinteger(L, 6, (lua_Integer)size - offset);
-    luaL_argcheck(L, length >= 0 && (uint64_t)length <= size - (uint64_t)offset, 6,
-                  "a length within the file expected");
-    struct slice fields = check_fields(L, 3);
-    if (!r->conn)
-        return luaL_error(L, "this request is answered already");
-    if (is_file)
-        sent = conn_respond_file(r->conn, status, fields, file_take(L, 4), (uint64_t)offset,
-                                 (uint64_t)length);
-    else
-        sent = conn_respond(r->conn, status, fields, body);
-    let_go(r);
-    lua_pushboolean(L, sent);
-    return 1;
-}
-
-/* --- serving plain HTTP ----------------------------------------------------------------------- */
-
-struct exchange {
-    struct conn *conn;
-    struct slot *slot;
-    struct slice body; /* lives until the request is answered */
-};
-
-static int serve_ended(lua_State *L, int status, lua_KContext context)
-{
-    (void)L;
-    (void)status;
-    (void)context;
-    return 0;
-}
-
-static int serve_body(lua_State *L)
-{
-    const struct exchange *x = vm_of(L)->current->owner;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, x->slot->serve);
-    request_push(L, x->conn, x->slot, (struct slice){NULL, 0}, true);
-    lua_pushlstring(L, x->body.ptr ? x->body.ptr : "", x->body.len);
-    lua_setiuservalue(L, -2, UV_BODY);
-    lua_callk(L, 1, 0, 0, serve_ended);
-    return 0;
-}
-
-static void after_serve(struct task *t, enum task_outcome outcome)
-{
-    static const struct slice body = {"internal error\n", 15};
-    struct exchange *x = t->owner;
-    char where[256];
-    if (outcome == TASK_WAITING)
-        return;
-    snprintf(where, sizeof where, "%s of %s", t->what, x->slot->pattern);
-    if (outcome == TASK_FAILED)
-        vm_report(t->co, where, 1, 2);
-    else if (conn_awaits_answer(x->conn))
-        log_error(t->vm->log, "%s has ended without an answer", where);
-    if (conn_awaits_answer(x->conn))
-        conn_respond(x->conn, 500, slice_of(""), body);
-    conn_unref(x->conn);
-    free(x);
-}
-
-void request_serve(struct vm *vm, struct conn *c, struct slot *slot, struct slice body)
-{
-    struct exchange *x = calloc(1, sizeof *x);
-    struct task *t = x ? task_new(vm, "request") : NULL;
-    if (!t) {
-        free(x);
-        conn_abort(c);
-        return;
-    }
-    *x = (struct exchange){conn_ref(c), slot, body};
-    t->owner = x;
-    t->after = after_serve;
-    task_run(t, serve_body);
-}
-
 void request_open(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__gc", request_gc}, {"__tostring", request_tostring}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"respond", l_respond}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"respond", request_respond}, {NULL, NULL}};
     static const luaL_Reg getters[] = {{"method", get_method},
                                        {"path", get_path},
                                        {"raw_query", get_raw_query},

@@ -5,7 +5,24 @@
 
 #include "bind/app.h"
 
-void request_open(lua_State *L); /* the type */
+#include <netinet/in.h>
+
+/* Opaque to all but request.c (its fields) and request_answer.c. */
+struct request {
+    struct conn *conn; /* NULL: not to be answered, or answered already */
+    struct slot *slot;
+    struct slice protocol;
+    unsigned port;
+    bool secure;
+    char address[INET6_ADDRSTRLEN];
+    size_t head_len;
+    char head[];
+};
+
+void request_open(lua_State *L);             /* the type */
+struct request *request_check(lua_State *L); /* argument 1 */
+int request_respond(lua_State *L);           /* req:respond */
+void request_let_go(struct request *r);      /* it cannot be answered any more */
 
 /* Pushes a request. `answerable`: req:respond may answer it. `protocol` is the chosen
  * subprotocol, len 0 for none. */

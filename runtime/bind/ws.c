@@ -276,7 +276,7 @@ static int l_unsubscribe(lua_State *L)
 static int l_publish(lua_State *L)
 {
     struct ws *w = ws_check(L, 1);
-    return core_publish(L, 2, w);
+    return publish_from(L, 2, w);
 }
 
 static int refuse_field(lua_State *L)

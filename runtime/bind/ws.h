@@ -1,8 +1,10 @@
 /* A WebSocket connection as the app sees it: the userdata "tidewire.ws".
  *
- *   ws.c         the Lua type: methods and fields
- *   ws_events.c  from events of net to handler calls, one at a time and in order
- *   ws_timer.c   ws:every and ws:after
+ *   ws.c            the Lua type: methods and fields
+ *   ws_handshake.c  from a request to the first handlers
+ *   ws_events.c     from events of net to handler calls, one at a time and in order
+ *   ws_receive.c    ws:receive and ws:messages
+ *   ws_timer.c      ws:every and ws:after
  *
  * The struct comes with the handshake; the userdata only when the app first sees the connection. */
 #ifndef TIDEWIRE_BIND_WS_H
@@ -74,7 +76,15 @@ int ws_push_id(lua_State *L, const struct ws *w);
 void ws_pump(struct ws *w); /* calls handlers for what is due, unless one is active */
 void ws_run(struct ws *w, const char *what, lua_CFunction body);
 int ws_call_handler(lua_State *L, int args); /* for bodies: return ws_call_handler(...) */
-int ws_receive(lua_State *L);                /* ws:receive([seconds]) */
+struct ws *ws_of_task(lua_State *L);         /* for bodies: their connection */
+int ws_push_incoming(lua_State *L, struct vm *vm);
+struct message *ws_inbox_shift(struct ws *w); /* the caller's; the inbox is not empty */
+
+/* ws_handshake.c */
+void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, struct slice body);
+
+/* ws_receive.c */
+int ws_receive(lua_State *L);
 int ws_messages(lua_State *L);
 
 /* ws_timer.c */

@@ -72,7 +72,7 @@ static void push_function(lua_State *L, const struct ws *w, int what)
 
 static int timer_body(lua_State *L)
 {
-    struct ws *w = vm_of(L)->current->owner;
+    struct ws *w = ws_of_task(L);
     struct ws_timer *t = due_timer(w);
     t->due = false;
     int what = t->what;

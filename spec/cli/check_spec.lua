@@ -95,7 +95,7 @@ describe("tidewire check", function()
         files["tidewire.lua"] = 'return { limits = { send_queue = "2 MiB" } }'
         files["app.lua"] = 'return { message = print, limits = { message = "3 MiB" } }'
         status, _, err = check(files)
-        assert.same({ 1, "tidewire: DIR/app.lua: limits.send_queue: 2 MiB is below one message (`message` is 3 MiB)\n" },
-            { status, err })
+        assert.equal(1, status)
+        assert.equal("tidewire: DIR/app.lua: limits.send_queue: 2 MiB is below one message (`message` is 3 MiB)\n", err)
     end)
 end)

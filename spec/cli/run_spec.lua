@@ -48,8 +48,7 @@ describe("tidewire run", function()
                 limits = { value = {}, from = "default" },
             },
             limits = {
-                drain = 30, handshake = 10, handshakes_per_address = 1024, handshakes_per_second = 0, head = 16384,
-                headers = 100, heap = 536870912, lag = 0.25, reassembly = 268435456,
+                body = 1048576, drain = 30, handshake = 10, handshakes_per_address = 1024, head = 16384, headers = 100,
             },
         }, (run(dir.path)))
     end)

@@ -6,12 +6,12 @@ local lfs = require "lfs"
 
 local support = {}
 
-local function open_file(path)
+local function open_file(path, rest)
     local attributes = lfs.attributes(path)
     if not attributes then
-        return nil, "No such file or directory", "not_found"
+        return nil, rest .. ": No such file or directory", "not_found"
     elseif attributes.mode == "directory" then
-        return nil, "Is a directory", "directory"
+        return nil, rest .. ": Is a directory", "directory"
     end
     return {
         path = path, size = attributes.size, mtime = attributes.modification, id = tostring(attributes.ino),
@@ -23,12 +23,12 @@ end
 
 local function open_folder(path)
     if lfs.attributes(path, "mode") ~= "directory" then
-        return nil, "No such file or directory"
+        return nil, path .. ": No such file or directory", "not_found"
     end
     return {
         path = path,
         open = function(_, rest)
-            return open_file(path .. "/" .. rest)
+            return open_file(path .. "/" .. rest, rest)
         end,
     }
 end

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define KEY_LEN 4
+#define SHORT_MAX 64 /* payload bytes; Lua, for one, keeps one copy of equal strings up to 40 */
+#define SHORT_COUNT 16384
 
 static const unsigned char key[KEY_LEN] = {0x9c, 0x3a, 0x51, 0xe7};
 
@@ -43,13 +45,14 @@ struct batch *batch_new(unsigned depth, size_t size, enum batch_kind kind, bool 
 {
     unsigned char header[10];
     struct batch *b = bench_alloc(1, sizeof *b);
-    b->count = depth + 1;
+    b->depth = depth;
+    b->count = size <= SHORT_MAX ? SHORT_COUNT : depth + 1;
     b->size = size;
     b->header_len = write_header(header, kind, size);
     b->answer_len = b->header_len + size;
     b->frame_len = b->answer_len + (raw ? 0 : KEY_LEN);
     b->answers = bench_alloc(b->count, b->answer_len);
-    b->frames = bench_alloc(b->count, 2 * b->frame_len);
+    b->frames = bench_alloc(b->count + depth, b->frame_len);
     for (unsigned i = 0; i < b->count; i++) {
         unsigned char *answer = b->answers + i * b->answer_len;
         unsigned char *frame = b->frames + i * b->frame_len;
@@ -60,7 +63,7 @@ struct batch *batch_new(unsigned depth, size_t size, enum batch_kind kind, bool 
         else
             write_masked(frame, answer, b);
     }
-    memcpy(b->frames + b->count * b->frame_len, b->frames, b->count * b->frame_len);
+    memcpy(b->frames + b->count * b->frame_len, b->frames, depth * b->frame_len);
     return b;
 }
 

@@ -1,9 +1,12 @@
 /* The messages of a run, framed ahead: a client that builds frames while it measures measures
  * itself.
  *
- * A batch holds one message more than can be in flight on a connection, all different, so that an
- * answer which is lost, doubled or out of order differs from the one expected. All connections
- * send the same batch, round and round, which keeps it in the CPU's cache.
+ * All connections send the messages of one batch, round and round, each from a place of its own.
+ * The messages are all different, and there are more than can be in flight on a connection, so an
+ * answer that is lost, doubled or out of order differs from the one expected. Of short messages
+ * there are thousands, since real ones seldom repeat, and a server in a language that keeps one
+ * copy of equal strings would have less to do. Of long ones there are just enough, which keeps
+ * the batch in the CPU's cache.
  *
  * All frames of a batch share one masking key. A real client takes a fresh random one for each
  * frame (RFC 6455 section 10.3); here the key only has to make the server unmask. */
@@ -15,12 +18,13 @@
 #include <stdint.h>
 
 struct batch {
+    unsigned depth;        /* messages in flight on a connection, at most */
     unsigned count;        /* different messages */
     size_t size;           /* payload bytes of each */
     size_t header_len;     /* of an answer's frame */
     size_t answer_len;     /* bytes of an answer: its header and the payload */
     size_t frame_len;      /* bytes of a message as it is sent */
-    unsigned char *frames; /* the messages twice over: any `count` in a row lie side by side */
+    unsigned char *frames; /* and the first `depth` again: any `depth` in a row lie side by side */
     unsigned char *answers;
 };
 

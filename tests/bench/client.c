@@ -196,7 +196,7 @@ void client_open(struct client *cl, const struct batch *batch)
         bench_die(1, "epoll_create1: %s", strerror(errno));
     cl->conns = bench_alloc(cl->count, sizeof *cl->conns);
     for (unsigned i = 0; batch && i < cl->count; i++)
-        cl->conns[i].since = bench_alloc(batch->count, sizeof *cl->conns[i].since);
+        conn_begin(batch, &cl->conns[i], (double)i / cl->count);
     unsigned begun = 0;
     while (cl->opened < cl->count) {
         while (begun < cl->count && begun - cl->opened < OPENING_MAX)
@@ -233,7 +233,7 @@ void client_close(struct client *cl)
             send(c->fd, normal, sizeof normal, MSG_NOSIGNAL);
         if (c->state == CONN_OPEN)
             close(c->fd);
-        free(c->since);
+        conn_end(c);
     }
     close(cl->traffic.epoll);
     free(cl->traffic.buffer);

@@ -3,19 +3,34 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+void conn_begin(const struct batch *b, struct conn *c, double share)
+{
+    c->next = c->expected = (uint32_t)(share * b->count) % b->count;
+    c->since = bench_alloc(b->depth, sizeof *c->since);
+}
+
+void conn_end(struct conn *c)
+{
+    free(c->since);
+}
+
+static uint32_t after(uint32_t place, uint32_t size)
+{
+    return place + 1 == size ? 0 : place + 1;
+}
+
 void conn_owe(struct traffic *t, struct conn *c, unsigned count, uint64_t now)
 {
     for (unsigned i = 0; i < count; i++) {
-        unsigned message = c->next + c->owed;
-        if (message >= t->batch->count)
-            message -= t->batch->count;
-        c->since[message] = now;
-        c->owed++;
+        c->since[c->newest] = now;
+        c->newest = after(c->newest, t->batch->depth);
     }
+    c->owed += count;
     c->unanswered += count;
     t->in_flight += count;
 }
@@ -65,9 +80,9 @@ void conn_flush(struct traffic *t, struct conn *c)
 static void count_answer(struct traffic *t, struct conn *c, uint64_t now)
 {
     if (t->latency)
-        histogram_add(t->latency, now - c->since[c->expected]);
-    if (++c->expected == t->batch->count)
-        c->expected = 0;
+        histogram_add(t->latency, now - c->since[c->oldest]);
+    c->oldest = after(c->oldest, t->batch->depth);
+    c->expected = after(c->expected, t->batch->count);
     c->answers++;
     t->messages++;
     c->unanswered--;

@@ -48,14 +48,21 @@ struct conn {
     unsigned char head[10]; /* header that came in pieces */
     uint64_t left;          /* payload bytes of the current frame still to come */
     uint64_t answers;       /* received */
-    uint64_t *since;        /* for each message of the batch: when it was due to be sent */
+
+    uint64_t *since;         /* a ring: for each unanswered message, when it was due to be sent */
+    uint32_t newest, oldest; /* places in it: of the next message to be due, to be answered */
 
     uint8_t pong_len; /* payload of a pong to send, with ... */
     bool pong_due;
     unsigned char pong[125];
 };
 
-/* Owes the peer `count` more messages. conn_flush sends them. */
+/* Gives a connection its place in the batch: `share` (0 to 1) of the way through. */
+void conn_begin(const struct batch *b, struct conn *c, double share);
+void conn_end(struct conn *c); /* frees what conn_begin made */
+
+/* Owes the peer `count` more messages, so that at most `depth` are unanswered. conn_flush sends
+ * them. */
 void conn_owe(struct traffic *t, struct conn *c, unsigned count, uint64_t now);
 void conn_flush(struct traffic *t, struct conn *c);
 

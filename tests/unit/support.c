@@ -221,24 +221,46 @@ size_t allocations_failed(void)
     return allocations.failed;
 }
 
-static uint64_t blocks;
+static uint64_t comparisons;
 
-/* The compiler puts a call of this at the start of each basic block. */
-void __sanitizer_cov_trace_pc(void);
-void __sanitizer_cov_trace_pc(void)
+/* The compiler puts a call of one of these before each comparison. Where no test defines them, the
+ * sanitizers' runtime has empty ones. */
+#define COUNTS(name, type)                                                                         \
+    void __sanitizer_cov_trace_##name(type a, type b);                                             \
+    void __sanitizer_cov_trace_##name(type a, type b)                                              \
+    {                                                                                              \
+        (void)a, (void)b;                                                                          \
+        comparisons++;                                                                             \
+    }
+
+COUNTS(cmp1, uint8_t)
+COUNTS(cmp2, uint16_t)
+COUNTS(cmp4, uint32_t)
+COUNTS(cmp8, uint64_t)
+COUNTS(const_cmp1, uint8_t)
+COUNTS(const_cmp2, uint16_t)
+COUNTS(const_cmp4, uint32_t)
+COUNTS(const_cmp8, uint64_t)
+COUNTS(cmpf, float)
+COUNTS(cmpd, double)
+
+void __sanitizer_cov_trace_switch(uint64_t value, void *cases);
+void __sanitizer_cov_trace_switch(uint64_t value, void *cases)
 {
-    blocks++;
+    (void)value, (void)cases;
+    comparisons++;
 }
 
-uint64_t count_blocks(void (*run)(void *context), void *context)
+uint64_t count_comparisons(void (*run)(void *context), void *context)
 {
-    uint64_t before = blocks;
+    uint64_t before = comparisons;
     run(context);
-    if (blocks == before) {
-        fprintf(stderr, "test support: compile with -fsanitize-coverage=trace-pc to count costs\n");
+    if (comparisons == before) {
+        fprintf(stderr,
+                "test support: compile with -fsanitize-coverage=trace-cmp to count costs\n");
         abort();
     }
-    return blocks - before;
+    return comparisons - before;
 }
 
 uint64_t random_next(uint64_t *state)

@@ -1,6 +1,6 @@
 /* What the unit tests share: bytes against a guard page, a vector fed in every way, allocations
- * that fail on demand, and costs counted in steps instead of time. Everything here ends the test
- * program at once when it cannot do its own work. */
+ * that fail on demand, and costs counted in comparisons instead of time. Everything here ends the
+ * test program at once when it cannot do its own work. */
 #ifndef TIDEWIRE_TESTS_UNIT_SUPPORT_H
 #define TIDEWIRE_TESTS_UNIT_SUPPORT_H
 
@@ -58,10 +58,11 @@ void allocations_succeed(void);
 /* How many allocations failed since allocations_fail_after. */
 size_t allocations_failed(void);
 
-/* What run(context) costs in the code under test, counted in basic blocks instead of time: the same
- * number on a loaded machine and on an idle one. The code under test has to be compiled with
- * -fsanitize-coverage=trace-pc, or the program ends. A call into the C library counts as one. */
-uint64_t count_blocks(void (*run)(void *context), void *context);
+/* What run(context) costs in the code under test, counted in comparisons instead of time: the same
+ * number on a loaded machine and on an idle one, and every turn of a loop makes one. The code under
+ * test has to be compiled with -fsanitize-coverage=trace-cmp, or the program ends. A call into the
+ * C library costs nothing. */
+uint64_t count_comparisons(void (*run)(void *context), void *context);
 
 /* Are these the costs of work on n, 2n and 4n bytes, and is the work linear? A factor of 2.2 for
  * each doubling leaves room for rounding, and none for a second pass over the rest. */

@@ -466,7 +466,7 @@ static uint64_t cost_of(int shape, size_t n)
     }
     assert_true(buf_append_str(&l.text, "x\r\n\r\n"));
     parse(l.text.data, l.text.len, &l.head);
-    uint64_t cost = count_blocks(judge, &l);
+    uint64_t cost = count_comparisons(judge, &l);
     buf_free(&l.text);
     return cost;
 }

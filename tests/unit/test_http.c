@@ -499,7 +499,7 @@ static void costs_are_linear_in_the_head(void **state)
         uint64_t cost[3];
         for (int i = 0; i < 3; i++) {
             grow(&text, shape, (size_t)4096 << i);
-            cost[i] = count_blocks(read_head, &text);
+            cost[i] = count_comparisons(read_head, &text);
         }
         if (!costs_are_linear(cost[0], cost[1], cost[2]))
             fail_msg("shape %d: %llu %llu %llu", shape, (unsigned long long)cost[0],
@@ -524,7 +524,7 @@ static void costs_are_linear_byte_by_byte(void **state)
     uint64_t cost[3];
     for (int i = 0; i < 3; i++) {
         grow(&text, 2, (size_t)4096 << i);
-        cost[i] = count_blocks(scan_byte_by_byte, &text);
+        cost[i] = count_comparisons(scan_byte_by_byte, &text);
     }
     assert_true(costs_are_linear(cost[0], cost[1], cost[2]));
     buf_free(&text);

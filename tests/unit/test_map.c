@@ -227,7 +227,7 @@ static void costs_are_linear_in_the_entries(void **state)
     uint64_t cost[3];
     for (int i = 0; i < 3; i++) {
         struct load load = {map_new(13), (size_t)2000 << i};
-        cost[i] = count_blocks(fill_and_empty, &load);
+        cost[i] = count_comparisons(fill_and_empty, &load);
         map_free(load.m);
     }
     assert_true(costs_are_linear(cost[0], cost[1], cost[2]));

@@ -520,7 +520,7 @@ static void costs_are_linear_in_the_target(void **state)
                 assert_true(buf_append_str(&text, units[u][1]));
             w.text = (struct slice){(char *)text.data, text.len};
             assert_true(buf_reserve(&w.out, text.len)); /* the heap's cost is not counted */
-            cost[i] = count_blocks(work_through, &w);
+            cost[i] = count_comparisons(work_through, &w);
             buf_free(&w.out);
             buf_free(&text);
         }

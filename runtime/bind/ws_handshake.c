@@ -1,0 +1,179 @@
+/* From a request to the first handlers of a connection: routing, the checks before the 101,
+ * upgrade, open and run. */
+#include "bind/request.h"
+#include "bind/ws.h"
+#include "wire/handshake.h"
+#include "wire/uri.h"
+
+/* --- the first handlers ----------------------------------------------------- */
+
+static int run_ended(lua_State *L, int status, lua_KContext context)
+{
+    struct ws *w = ws_of_task(L);
+    (void)status;
+    (void)context;
+    if (w->conn)
+        conn_close(w->conn, 1000, slice_of(""));
+    return 0;
+}
+
+/* handler.run(ws): the connection lasts as long as it does */
+static int call_run(lua_State *L, int status, lua_KContext context)
+{
+    struct ws *w = ws_of_task(L);
+    if (!slot_has(w->slot, CB_RUN))
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_RUN]);
+    ws_push(L, w);
+    lua_callk(L, 1, 0, context, run_ended);
+    return run_ended(L, status, context);
+}
+
+/* handler.open(ws) */
+static int open_body(lua_State *L)
+{
+    struct ws *w = ws_of_task(L);
+    if (slot_has(w->slot, CB_OPEN)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_OPEN]);
+        ws_push(L, w);
+        lua_callk(L, 1, 0, 0, call_run);
+    }
+    return call_run(L, LUA_OK, 0);
+}
+
+static bool accept_upgrade(struct ws *w)
+{
+    return conn_upgrade(w->conn, w->protocol, slice_of(""), &w->slot->limits);
+}
+
+/* What handler.upgrade(req) returned is on top: nil or true accepts, a table becomes ws.state. */
+static int after_upgrade(lua_State *L, int status, lua_KContext context)
+{
+    struct ws *w = ws_of_task(L);
+    (void)status;
+    (void)context;
+    bool plain = lua_isnil(L, -1) || (lua_isboolean(L, -1) && lua_toboolean(L, -1));
+    if (w->gone || !conn_awaits_answer(w->conn))
+        return 0;
+    if (!plain && !lua_istable(L, -1))
+        return luaL_error(L,
+                          "upgrade returned a %s; return nil to accept, a table that becomes "
+                          "ws.state, or tidewire.refuse(status, body)",
+                          luaL_typename(L, -1));
+    if (!accept_upgrade(w))
+        return 0;
+    if (!plain) {
+        ws_push(L, w);
+        lua_insert(L, -2);
+        lua_setfield(L, -2, "state");
+    }
+    lua_settop(L, 0);
+    return open_body(L);
+}
+
+/* handler.upgrade(req) */
+static int upgrade_body(lua_State *L)
+{
+    struct ws *w = ws_of_task(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_UPGRADE]);
+    request_push(L, w->conn, w->slot, w->protocol, true);
+    lua_callk(L, 1, 1, 0, after_upgrade);
+    return after_upgrade(L, LUA_OK, 0);
+}
+
+static void begin(struct ws *w)
+{
+    if (slot_has(w->slot, CB_UPGRADE)) {
+        ws_run(w, "upgrade", upgrade_body);
+        return;
+    }
+    if (!accept_upgrade(w))
+        return;
+    if (slot_has(w->slot, CB_OPEN) || slot_has(w->slot, CB_RUN))
+        ws_run(w, slot_has(w->slot, CB_OPEN) ? "open" : "run", open_body);
+}
+
+static bool is_listed(const struct names *names, struct slice s)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (slice_equal(names->list[i], s))
+            return true;
+    return false;
+}
+
+static bool origin_allowed(const struct slot *s, const struct http_head *head, bool secure)
+{
+    const struct http_header *origin = http_find(head, "Origin");
+    switch (s->origin_rule) {
+    case ORIGIN_ANY:
+        return true;
+    case ORIGIN_LISTED:
+        return !origin ||
+               (http_count(head, "Origin") == 1 && is_listed(&s->origins, origin->value));
+    default:
+        return handshake_origin_is_same(head, secure);
+    }
+}
+
+#define TEXT "Content-Type: text/plain; charset=utf-8\r\n"
+
+static void refuse(struct conn *c, unsigned status, const char *fields, const char *text)
+{
+    conn_respond(c, status, slice_of(fields), slice_of(text));
+}
+
+static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *head,
+                         struct slot *slot)
+{
+    if (slot->handler == LUA_NOREF) {
+        refuse(c, 404, TEXT, "this path is no WebSocket endpoint\n");
+        return;
+    }
+    if (!origin_allowed(slot, head, conn_is_secure(c))) {
+        refuse(c, 403, TEXT, "this origin is not allowed; see the route's `origins`\n");
+        return;
+    }
+    struct ws *w = ws_new(vm, c, slot);
+    if (!w) {
+        conn_abort(c);
+        return;
+    }
+    if (!handshake_choose_protocol(head, slot->protocols.list, slot->protocols.count, &w->protocol))
+        w->protocol = (struct slice){"", 0};
+    conn_set_owner(c, w);
+    w->pumping = true;
+    begin(w);
+    w->pumping = false;
+    ws_pump(w);
+}
+
+static struct vm *vm_of_conn(const struct conn *c)
+{
+    return conn_set_context(conn_get_set(c));
+}
+
+void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, struct slice body)
+{
+    struct vm *vm = vm_of_conn(c);
+    struct route_match match;
+    struct buf path = {0};
+    struct uri target;
+    int error = uri_parse_target(head->target, &target);
+    if (!error)
+        error = uri_canonical_path(target.path, &path);
+    if (error) {
+        refuse(c, 400, TEXT, uri_error_text(error));
+    } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
+        refuse(c, 404, TEXT, "not found\n");
+    } else {
+        struct slot *slot = match.target;
+        if (upgrade)
+            on_handshake(vm, c, head, slot);
+        else if (slot->serve == LUA_NOREF)
+            refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" TEXT,
+                   "this path is a WebSocket endpoint\n");
+        else
+            request_serve(vm, c, slot, body);
+    }
+    buf_free(&path);
+}

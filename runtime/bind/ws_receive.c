@@ -1,0 +1,90 @@
+/* ws:receive and ws:messages: a handler asks for the next message itself. */
+#include "bind/task.h"
+#include "bind/ws.h"
+
+#include <stdlib.h>
+
+static int push_queued(lua_State *L, struct ws *w)
+{
+    struct message *m = w->inbox.head;
+    /* pushed before it is taken out: when memory is short, it is not lost */
+    lua_pushlstring(L, (const char *)m->data, m->len);
+    lua_pushstring(L, m->kind == FRAME_TEXT ? "text" : "binary");
+    free(ws_inbox_shift(w));
+    return 2;
+}
+
+static bool at_end(const struct ws *w)
+{
+    return !w->conn || w->closed || w->peer_close || conn_state(w->conn) != CONN_OPEN;
+}
+
+static int push_nothing(lua_State *L, const char *why)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+}
+
+static int received(lua_State *L, int status, lua_KContext context)
+{
+    struct ws *w = (struct ws *)context;
+    struct vm *vm = vm_of(L);
+    (void)status;
+    if (vm->incoming.data)
+        return ws_push_incoming(L, vm);
+    return push_nothing(L, at_end(w) ? "closed" : "timeout");
+}
+
+/* ws:receive([seconds]): data, kind; or nil, "timeout" | "closed" */
+int ws_receive(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    bool bounded = !lua_isnoneornil(L, 2);
+    uint64_t ms = bounded ? vm_check_seconds(L, 2) : 0;
+    if (w->receiver)
+        return luaL_error(L, "another coroutine is waiting in receive on this connection");
+    if (w->inbox.head)
+        return push_queued(L, w);
+    if (at_end(w)) {
+        if (w->conn)
+            conn_reply_close(w->conn);
+        return push_nothing(L, "closed");
+    }
+    if (bounded)
+        task_await_timeout(L, ms, task_resume);
+    return task_await(L, &w->receiver, (lua_KContext)w, received);
+}
+
+static int messages_ended(lua_State *L, int status, lua_KContext context)
+{
+    int n = received(L, status, context);
+    return lua_isnil(L, -n) ? 1 : n;
+}
+
+static int next_message(lua_State *L)
+{
+    struct ws *w = ws_check(L, 1);
+    lua_settop(L, 1);
+    if (w->receiver)
+        return luaL_error(L, "another coroutine is waiting in receive on this connection");
+    if (w->inbox.head)
+        return push_queued(L, w);
+    if (at_end(w)) {
+        if (w->conn)
+            conn_reply_close(w->conn);
+        lua_pushnil(L);
+        return 1;
+    }
+    return task_await(L, &w->receiver, (lua_KContext)w, messages_ended);
+}
+
+/* for data, kind in ws:messages() do ... end: ends with the connection */
+int ws_messages(lua_State *L)
+{
+    ws_check(L, 1);
+    lua_settop(L, 1);
+    lua_pushcfunction(L, next_message);
+    lua_insert(L, 1);
+    return 2;
+}
