@@ -8,8 +8,6 @@
 #include <string.h>
 
 #define REQUEST "tidewire.request"
-#define UV_CACHE 1 /* fields that were read */
-#define UV_BODY 2
 
 struct request *request_check(lua_State *L)
 {
@@ -25,7 +23,7 @@ void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice 
     memcpy(r->head, head.ptr, head.len);
     luaL_setmetatable(L, REQUEST);
     lua_newtable(L);
-    lua_setiuservalue(L, -2, UV_CACHE);
+    lua_setiuservalue(L, -2, REQUEST_CACHE);
     conn_peer(c, r->address, sizeof r->address, &r->port);
     r->secure = conn_is_secure(c);
     if (answerable)
@@ -126,7 +124,7 @@ static int get_app(lua_State *L)
 static int get_body(lua_State *L)
 {
     request_check(L);
-    lua_getiuservalue(L, 1, UV_BODY);
+    lua_getiuservalue(L, 1, REQUEST_BODY);
     return 1;
 }
 
@@ -326,7 +324,7 @@ static int get_rest(lua_State *L)
 static int cached(lua_State *L, const char *name, void (*make)(lua_State *, const struct request *))
 {
     const struct request *r = request_check(L);
-    lua_getiuservalue(L, 1, UV_CACHE);
+    lua_getiuservalue(L, 1, REQUEST_CACHE);
     if (lua_getfield(L, -1, name) != LUA_TNIL)
         return 1;
     lua_pop(L, 1);

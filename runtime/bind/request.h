@@ -7,7 +7,11 @@
 
 #include <netinet/in.h>
 
-/* Opaque to all but request.c (its fields) and request_answer.c. */
+/* Opaque to all but request.c (its fields) and request_answer.c. User values: the fields that were
+ * read, and the body. */
+#define REQUEST_CACHE 1
+#define REQUEST_BODY 2
+
 struct request {
     struct conn *conn; /* NULL: not to be answered, or answered already */
     struct slot *slot;

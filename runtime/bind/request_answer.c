@@ -113,7 +113,7 @@ static int serve_body(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, x->slot->serve);
     request_push(L, x->conn, x->slot, (struct slice){NULL, 0}, true);
     lua_pushlstring(L, x->body.ptr ? x->body.ptr : "", x->body.len);
-    lua_setiuservalue(L, -2, UV_BODY);
+    lua_setiuservalue(L, -2, REQUEST_BODY);
     lua_callk(L, 1, 0, 0, serve_ended);
     return 0;
 }

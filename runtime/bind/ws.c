@@ -105,7 +105,7 @@ void ws_free_all(struct vm *vm)
             ws_release(vm->ids[i]);
 }
 
-/* --- ids: <process>-<slot>-<serial> ------------------------------------------- */
+/* --- ids: <process>-<slot>-<serial> ----------------------------------------------------------- */
 
 int ws_push_id(lua_State *L, const struct ws *w)
 {

@@ -5,7 +5,7 @@
 #include "wire/handshake.h"
 #include "wire/uri.h"
 
-/* --- the first handlers ----------------------------------------------------- */
+/* --- the first handlers ----------------------------------------------------------------------- */
 
 static int run_ended(lua_State *L, int status, lua_KContext context)
 {

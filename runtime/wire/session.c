@@ -73,7 +73,7 @@ static bool keep(struct session *s, const unsigned char *piece, size_t n)
     return n == 0 || (need_assembly(s) && buf_append(&s->assembly->message, piece, n));
 }
 
-/* --- headers ------------------------------------------------------------------------------ */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 /* frame_parse over feeds: only a header that does not arrive whole is copied. */
 static int read_header(struct session *s, struct frame_header *h)
@@ -143,7 +143,7 @@ static int take_header(struct session *s)
     return STEP_DONE;
 }
 
-/* --- payloads ----------------------------------------------------------------------------- */
+/* --- payloads --------------------------------------------------------------------------------- */
 
 /* The next n bytes of the frame's payload are dealt with; a server's are unmasked. */
 static void unmask(struct session *s, unsigned char *piece, size_t n)
@@ -258,7 +258,7 @@ static int take_payload(struct session *s, struct session_event *event)
                                        : take_data(s, piece, n, event);
 }
 
-/* --- the session -------------------------------------------------------------------------- */
+/* --- the session ------------------------------------------------------------------------------ */
 
 /* What follows is ignored, in these bytes and in those of later feeds. */
 static void end(struct session *s)
@@ -312,7 +312,7 @@ bool session_is_idle(const struct session *s)
     return !s->in_frame && !s->kind && !s->head_len;
 }
 
-/* --- errors ------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static const struct error {
     int error;
@@ -360,7 +360,7 @@ bool session_close_code_valid(unsigned code)
            (code >= 3000 && code <= 4999);
 }
 
-/* --- writing ------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static bool write_frame(struct buf *out, enum frame_opcode opcode, const void *data, size_t n,
                         const unsigned char *key)

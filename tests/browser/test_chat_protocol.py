@@ -103,6 +103,7 @@ def test_bad_texts_are_answered_and_nobody_hears_them(converse):
         await ada.hear("welcome")
         await grace.tell(type="join", name="Grace")
         await grace.hear("welcome")
+        await ada.hear("joined")
         for text in ("", " \n", "x" * 2001, None, 5):
             await ada.refused("bad_text", type="say", text=text)
         await ada.tell(type="say", text="x" * 2000, ref="r1")
