@@ -100,6 +100,12 @@ describe("report.failure", function()
             (report.failure(message, "\tchat.lua:3: in upvalue 'f'\n\tchat.lua:5: in main chunk", sources)))
     end)
 
+    it("shows a single call when the message has no place", function()
+        assert.equal("tidewire: boom\n\n      3 |     ws.x.y = 1\n      4 | end\n    > 5 | return chat\n"
+            .. "\nstack traceback:\n    chat.lua:5: in main chunk\n",
+            (report.failure("boom", "\tchat.lua:5: in main chunk", sources)))
+    end)
+
     it("finds the place in the calls when the message has none", function()
         local text, told = report.failure("boom", "\t[C]: in method 'send'\n\tchat.lua:5: in main chunk", sources)
         assert.equal("tidewire: boom\n\n"
@@ -140,17 +146,19 @@ end)
 
 describe("report.entry", function()
     it("gives the message and further lines", function()
-        local message, details = report.entry("chat.lua:5: boom\nmore",
-            "\tchat.lua:5: in function <chat.lua:2>", sources)
+        local traceback = "\tchat.lua:5: in local 'f'\n\tchat.lua:4: in function <chat.lua:2>"
+        local message, details = report.entry("chat.lua:5: boom\nmore", traceback, sources)
         assert.equal("chat.lua:5: boom", message)
-        assert.same({
+        local lines = {
             "more",
-            "      3 |     ws.x.y = 1",
-            "      4 | end",
-            "    > 5 | return chat",
+            "  3 |     ws.x.y = 1",
+            "  4 | end",
+            "> 5 | return chat",
             "stack traceback:",
-            "    chat.lua:5: in function <chat.lua:2>",
-        }, details)
+            "    chat.lua:5: in local 'f'",
+            "    chat.lua:4: in function <chat.lua:2>",
+        }
+        assert.same(lines, details)
     end)
 end)
 

@@ -129,28 +129,25 @@ describe("worker", function()
             local level, message, where, details = logged()
             assert.equal("error", level)
             assert.equal("DIR/app.lua:5: attempt to index a nil value (field 'n')", message)
-            assert.equal('timer "beat"', where)
+            assert.equal("timer beat", where)
             assert.equal(table.concat({
-                '      3 | routes = { ["/"] = tidewire.files "public", ["/chat/:room"] = require "chat" },',
-                "      4 | timers = { beat = { every = 1, run = function(app)",
-                "    > 5 | local x = app.state.n.m",
-                "        |                     ^",
-                "      6 | end } }",
-                "      7 | }",
-                "stack traceback:",
-                "    DIR/app.lua:5: in function <DIR/app.lua:4>",
+                '  3 | routes = { ["/"] = tidewire.files "public", ["/chat/:room"] = require "chat" },',
+                "  4 | timers = { beat = { every = 1, run = function(app)",
+                "> 5 | local x = app.state.n.m",
+                "    |                     ^",
+                "  6 | end } }",
+                "  7 | }",
             }, "\n"), details)
         end
     end)
 
     it("logs what C reports", function()
         boot(files())
-        core.report("message of /chat/:room", dir.path .. "/chat.lua:1: boom",
-            "stack traceback:\n\t[C]: in function 'error'\n\t" .. dir.path
+        core.report("message of /chat/:room", "boom", "stack traceback:\n\t[C]: in function 'error'\n\t" .. dir.path
             .. "/chat.lua:1: in function <x>\n\t[C]: in ?")
         local level, message, where, details = logged()
-        assert.same({ "error", "DIR/chat.lua:1: boom", "message of /chat/:room" }, { level, message, where })
-        assert.is_truthy(details:find("    > 1 | return { protocols", 1, true))
+        assert.same({ "error", "boom", "message of /chat/:room" }, { level, message, where })
+        assert.is_truthy(details:find("> 1 | return { protocols", 1, true))
         assert.is_truthy(details:find("stack traceback:\n    DIR/chat.lua:1: in function <x>$"))
     end)
 

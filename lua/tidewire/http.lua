@@ -12,6 +12,11 @@ local function position(fn)
     return info.linedefined > 0 and ("%s:%d: "):format(info.short_src, info.linedefined) or ""
 end
 
+-- A tail call, so that tracebacks show the app's function and not how a variable is called here.
+local function enter(fn, req)
+    return fn(req)
+end
+
 local function respond(req, answer)
     req:respond(answer.status, answer.headers, answer.body)
 end
@@ -77,7 +82,7 @@ function http.endpoint(fn, options)
             respond(req, method_answer(methods))
             return
         end
-        local answer, message = answer_of(options.encode, table.pack(fn(req)))
+        local answer, message = answer_of(options.encode, table.pack(enter(fn, req)))
         if not answer then
             error(("%sthe endpoint %s returned a bad answer: %s"):format(position(fn), options.route, message), 0)
         end
@@ -89,7 +94,7 @@ end
 -- refusal is answered here.
 function http.upgrade(fn, options)
     return function(req)
-        local result = fn(req)
+        local result = enter(fn, req)
         if getmetatable(result) == refusal then
             respond(req, result.answer)
             return nil

@@ -104,15 +104,11 @@ local function examine(err, traceback, sources)
     end
     local first, more = text:match("^([^\n]*)\n?(.*)$")
     return {
-        message = first, more = more, excerpt = lines, frames = is_syntax and {} or frames,
+        message = first, more = more, excerpt = lines,
+        -- A single call tells no more than the place in the message, and of a syntax error none does.
+        frames = (is_syntax or (place and #frames == 1)) and {} or frames,
         file = at and sources[at.source].path, line = at and at.line,
     }
-end
-
-local function append_indented(out, lines)
-    for _, line in ipairs(lines) do
-        out[#out + 1] = "    " .. line
-    end
 end
 
 local function append_frames(out, frames)
@@ -129,8 +125,8 @@ function report.plain(message)
     return "tidewire: " .. message .. "\n", { message = message }
 end
 
---- The whole text for stderr of an error that ends a command: message, excerpt and, when there
--- is more than one, the calls. Ends with a line feed. The second result is a table for machines:
+--- The whole text for stderr of an error that ends a command: message, excerpt and, when they tell
+-- more, the calls. Ends with a line feed. The second result is a table for machines:
 -- message, file and line (nil where unknown).
 function report.failure(err, traceback, sources)
     local found = examine(err, traceback, sources)
@@ -140,9 +136,11 @@ function report.failure(err, traceback, sources)
     end
     if #found.excerpt > 0 then
         out[#out + 1] = ""
-        append_indented(out, found.excerpt)
+        for _, line in ipairs(found.excerpt) do
+            out[#out + 1] = "    " .. line
+        end
     end
-    if #found.frames > 1 then
+    if #found.frames > 0 then
         out[#out + 1] = ""
         append_frames(out, found.frames)
     end
@@ -156,7 +154,7 @@ function report.entry(err, traceback, sources)
     for line in found.more:gmatch("[^\n]+") do
         details[#details + 1] = line
     end
-    append_indented(details, found.excerpt)
+    table.move(found.excerpt, 1, #found.excerpt, #details + 1, details)
     append_frames(details, found.frames)
     return found.message, details
 end

@@ -57,7 +57,7 @@ local function start_timer(timer, object)
         local ok, err, traceback = call(timer.run, object)
         busy = false
         if not ok then
-            log_error(("timer %s"):format(expect.quote(timer.name)), err, traceback)
+            log_error("timer " .. timer.name, err, traceback)
         end
     end)
 end
