@@ -38,7 +38,7 @@ describe("excerpt", function()
     end)
 
     it("prints no control characters", function()
-        assert.same({ "> 1 | a?[31mb" }, excerpt.render("a\27[31mb", 1, nil, 0))
+        assert.same({ "> 1 | a?[31mb", "    |       ^" }, excerpt.render("a\27[31mb", 1, 7, 0))
     end)
 
     it("counts every kind of line end once", function()

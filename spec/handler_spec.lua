@@ -53,7 +53,7 @@ describe("handler.check", function()
         assert.equal("on_message: unknown callback (did you mean `message`?)", refused { on_message = noop })
         assert.equal("onclose: unknown callback (did you mean `close`?)", refused { message = noop, onclose = noop })
         assert.equal("onOpen: unknown callback (did you mean `open`?)", refused { message = noop, onOpen = noop })
-        assert.same({}, check { message = noop, mesages = noop })
+        assert.same({}, check { message = noop, mesages = noop, on_fire = noop })
     end)
 
     it("tells fields that have no use", function()

@@ -38,7 +38,7 @@ describe("limits.read", function()
     it("keeps limits of the process out of routes", function()
         assert.equal("limits.drain: this limit concerns the whole process: set it in tidewire.lua",
             refused { drain = 5 })
-        assert.same({ drain = 5, message = 9 }, read({ drain = 5, message = 9 }, "process"))
+        assert.same({ drain = 0, message = 9 }, read({ drain = 0, message = 9 }, "process"))
     end)
 
     it("refuses limits that are not enforced", function()

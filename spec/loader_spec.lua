@@ -71,6 +71,10 @@ describe("loader", function()
             dir:remove()
             assert.equal("tidewire: cannot open DIR/y.lua: No such file or directory\n",
                 (failure({}, { app = "/y.lua" })))
+            local entry, reason = loader.locate("")
+            assert.is_nil(entry)
+            assert.equal("cannot open : No such file or directory", reason)
+            assert.equal("/: the folder has no app.lua", (select(2, loader.locate "/")))
             dir:remove()
             local message, told = failure({ ["x.lua"] = "" }, { app = "/x" })
             assert.equal("tidewire: cannot open DIR/x: No such file or directory (did you mean `DIR/x.lua`?)\n",
@@ -283,6 +287,11 @@ describe("loader", function()
                 .. "none of:\n    DIR/tidewrie.lua\n    DIR/tidewrie/init.lua\n    /no/such/tidewrie.lua\n\n"
                 .. '    > 1 | return require "tidewrie"\n',
                 (failure({ ["app.lua"] = 'return require "tidewrie"' }, { path = "/no/such/?.lua" })))
+        end)
+
+        it("a module below what is a file", function()
+            local message = first_line({ ["app.lua"] = 'return require "a.b"', ["a"] = "" }, { path = "" })
+            assert.equal("tidewire: DIR/app.lua:1: module `a.b` not found; there is none of:", message)
         end)
 
         it("a module that cannot be read", function()

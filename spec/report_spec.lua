@@ -26,6 +26,7 @@ describe("report.frames", function()
                 "stack traceback:",
                 "\t[C]: in function 'error'",
                 "\tlib/tidewire/report.lua:1: in metamethod 'index'",
+                "\ttidewire/init.lua:1: in function 'tidewire.refuse'",
                 "\tchat.lua:3: in upvalue 'f'",
                 "\t[C]: in function 'table.sort'",
                 "\tcoroutine.wrap:3: in function <coroutine.wrap:1>",

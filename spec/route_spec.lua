@@ -130,6 +130,7 @@ describe("route.check", function()
     it("takes methods for an endpoint", function()
         local got = check { handler = noop, methods = { "POST", "GET" } }
         assert.same({ "POST, GET, HEAD", true }, { got.detail, got.page })
+        assert.equal("GET, HEAD", check({ handler = noop, methods = { "GET", "HEAD", "GET" } }).detail)
         got = check { handler = noop, methods = { "POST" } }
         assert.same({ "POST", false }, { got.detail, got.page })
         local req = request.new { method = "GET" }

@@ -14,7 +14,7 @@ function loader.locate(path, read)
     read = read or source.read
     local file = path:gsub("/+$", ""):gsub("^%./+", "")
     if file == "" then
-        file = path:sub(1, 1) == "/" and "/" or "."
+        file = path
     end
     local text, message, code = read(file)
     if code == source.EISDIR then

@@ -59,7 +59,7 @@ function syntax.column(text, path, message)
         return #line:gsub("%s+$", "") + 1
     end
     local token = near:match("^'(.*)'$")
-    if not token or token == "" or token:find("\n", 1, true) then
+    if not token then
         return nil
     end
     return failing(text, path, message, tonumber(number), line, token)

@@ -93,26 +93,13 @@ static void begin(struct ws *w)
         ws_run(w, slot_has(w->slot, CB_OPEN) ? "open" : "run", open_body);
 }
 
-static bool is_listed(const struct names *names, struct slice s)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (slice_equal(names->list[i], s))
-            return true;
-    return false;
-}
-
 static bool origin_allowed(const struct slot *s, const struct http_head *head, bool secure)
 {
-    const struct http_header *origin = http_find(head, "Origin");
-    switch (s->origin_rule) {
-    case ORIGIN_ANY:
+    if (s->origin_rule == ORIGIN_ANY)
         return true;
-    case ORIGIN_LISTED:
-        return !origin ||
-               (http_count(head, "Origin") == 1 && is_listed(&s->origins, origin->value));
-    default:
-        return handshake_origin_is_same(head, secure);
-    }
+    if (s->origin_rule == ORIGIN_LISTED)
+        return handshake_origin_is_listed(head, s->origins.list, s->origins.count);
+    return handshake_origin_is_same(head, secure);
 }
 
 #define TEXT "Content-Type: text/plain; charset=utf-8\r\n"

@@ -263,6 +263,19 @@ static bool open_unix(struct request *r, const char *path)
 
 /* ---------------------------------------------------------------------------------------------- */
 
+/* Port 0, "any free one", is no port of a URI: copies the URL without it. false: there is none. */
+static bool cut_port_zero(const char *url, char *out, size_t size)
+{
+    const char *authority = strstr(url, "://");
+    if (!authority || strlen(url) >= size)
+        return false;
+    const char *end = authority + 3 + strcspn(authority + 3, "/?#");
+    if (end - authority < 5 || end[-2] != ':' || end[-1] != '0')
+        return false;
+    snprintf(out, size, "%.*s%s", (int)(end - 2 - url), url, end);
+    return true;
+}
+
 bool listen_open(const char *url, size_t workers, struct listen_point **points, char *error,
                  size_t error_size)
 {
@@ -270,13 +283,16 @@ bool listen_open(const char *url, size_t workers, struct listen_point **points, 
     struct uri u;
     if (strncmp(url, "unix:", 5) == 0)
         return open_unix(&r, url + 5);
-    int failed = uri_parse(slice_of(url), &u);
-    /* port 0, "any free one", is no port of a URI */
+    char without_port[QUERY_MAX * 3];
+    bool any_port = cut_port_zero(url, without_port, sizeof without_port);
+    int failed = uri_parse(slice_of(any_port ? without_port : url), &u);
     if (failed)
         return FAIL(&r,
                     "cannot listen on %s: %s; write ws://HOST:PORT, "
                     "wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH",
                     url, uri_error_text(failed));
+    if (any_port)
+        u.port = 0;
     return open_uri(&r, &u);
 }
 

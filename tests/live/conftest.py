@@ -1,0 +1,21 @@
+"""The fixtures of these tests; see live.py and peer.py."""
+
+import contextlib
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from live import LiveServer, write_app  # noqa: E402  the path is set above
+
+
+@pytest.fixture
+def live(tmp_path):
+    """live(SOURCE, *args, config=..., files=..., listen=..., prefix=...) -> a running LiveServer."""
+    with contextlib.ExitStack() as stack:
+        def start(source, *args, config=None, files=None, **options):
+            app = write_app(tmp_path / "app", source, config, files)
+            return stack.enter_context(LiveServer(app, *args, **options))
+        yield start
