@@ -95,6 +95,7 @@ describe("route.check", function()
             protocols = { "beside" }, limits = { stall = 5 },
         }
         context.limits = nil
+        assert.same({ "/x", false }, { got.install.pattern, got.install.mount })
         assert.same({ "beside" }, got.install.protocols)
         assert.equal("*", got.install.origins)
         local limits = got.install.limits

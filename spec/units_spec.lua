@@ -40,7 +40,7 @@ describe("units.seconds", function()
     it("reads numbers and units", function()
         local cases = {
             [30] = 30, [0] = 0, [0.25] = 0.25, ["10"] = 10, ["2 min"] = 120, ["500 ms"] = 0.5, ["1 h"] = 3600,
-            ["1.5 s"] = 1.5, ["2d"] = 172800,
+            ["1.5 s"] = 1.5, ["2d"] = 172800, ["1 ms"] = 0.001, ["30 d"] = 2592000,
         }
         for given, wanted in pairs(cases) do
             assert.equal(wanted, units.seconds(given))

@@ -104,7 +104,8 @@ end
 -- which must exist, over tidewire.lua in the app's folder, which need not. Returns the checked table
 -- and the file's path, or nil and as read_file.
 function settings.find_file(flag, getenv, root, read)
-    local named = flag or getenv "TIDEWIRE_CONFIG"
+    local variable = getenv "TIDEWIRE_CONFIG"
+    local named = flag or (variable ~= "" and variable or nil)
     local path = named or source.join(root, "tidewire.lua")
     local file, message, details = settings.read_file(path, not named, read)
     if not file then

@@ -37,6 +37,16 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* The last node, taken out; NULL when the list is empty. */
+static inline struct list *list_pop(struct list *l)
+{
+    struct list *node = l->prev;
+    if (node == l)
+        return NULL;
+    list_remove(node);
+    return node;
+}
+
 /* The first node, taken out; NULL when the list is empty. */
 static inline struct list *list_shift(struct list *l)
 {

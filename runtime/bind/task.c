@@ -42,7 +42,7 @@ static struct task *make(struct vm *vm)
 
 struct task *task_new(struct vm *vm, const char *what)
 {
-    struct list *node = list_shift(&vm->idle);
+    struct list *node = list_pop(&vm->idle); /* the one that is still in the cache */
     struct task *t = node ? list_entry(node, struct task, node) : make(vm);
     if (!t) {
         log_error(vm->log, "out of memory: no task for %s", what);

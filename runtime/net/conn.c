@@ -260,6 +260,8 @@ static void on_readable(struct conn *c)
         }
         break;
     case STREAM_RETRY:
+        if (c->stream.wants_write) /* TLS has an answer of its own to send first */
+            c->blocked = c->read_again = true;
         break;
     case STREAM_EOF:
         on_eof(c);
@@ -294,7 +296,7 @@ static void on_io(struct ev_loop *ev, ev_io *w, int events)
         c->blocked = false;
     if (c->phase == PHASE_TLS)
         on_tls_ready(c);
-    else if (events & EV_READ)
+    else if (events & EV_READ || (c->read_again && wants_read(c)))
         on_readable(c);
     conn_uncork(c);
     conn_update_io(c);
@@ -312,7 +314,7 @@ static void on_later(struct deferred *d)
     conn_cork(c);
     if (c->held.len && conn_wants_input(c))
         take_held(c);
-    else if (c->read_again && wants_read(c))
+    if (c->read_again && !c->blocked && wants_read(c))
         on_readable(c);
     conn_uncork(c);
     if (c->drain_due && c->phase == PHASE_OPEN) {

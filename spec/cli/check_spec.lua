@@ -2,9 +2,18 @@ local core = require("support.core").install()
 local cli = require "tidewire.cli"
 local folder = require "support.folder"
 local streams = require "support.streams"
+local variables = require "support.variables"
 
 describe("tidewire check", function()
     local dir
+
+    setup(function()
+        variables.replace()
+    end)
+
+    teardown(function()
+        variables.restore()
+    end)
 
     after_each(function()
         dir:remove()

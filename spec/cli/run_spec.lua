@@ -2,24 +2,18 @@ require("support.core").install()
 local cli = require "tidewire.cli"
 local folder = require "support.folder"
 local streams = require "support.streams"
+local variables = require "support.variables"
 
 describe("tidewire run", function()
     local dir
-    -- The environment of whoever runs the specs must not matter.
-    local getenv = os.getenv
-    local variables = {}
+    local environment
 
     setup(function()
-        rawset(os, "getenv", function(name)
-            if name:find("^TIDEWIRE_") then
-                return variables[name]
-            end
-            return getenv(name)
-        end)
+        environment = variables.replace()
     end)
 
     teardown(function()
-        rawset(os, "getenv", getenv)
+        variables.restore()
     end)
 
     before_each(function()
@@ -27,7 +21,9 @@ describe("tidewire run", function()
     end)
 
     after_each(function()
-        variables = {}
+        for name in pairs(environment) do
+            environment[name] = nil
+        end
         dir:remove()
     end)
 
@@ -75,11 +71,11 @@ describe("tidewire run", function()
 
     it("takes the environment over the file, and flags over the environment", function()
         dir:write("tidewire.lua", "return { workers = 2 }")
-        variables.TIDEWIRE_WORKERS = "4"
+        environment.TIDEWIRE_WORKERS = "4"
         assert.equal(4, run(dir.path).workers)
         assert.equal(5, run(dir.path, "--workers", "5").workers)
         dir:write("other.lua", "return { limits = { drain = 7 } }")
-        variables.TIDEWIRE_CONFIG = dir.path .. "/other.lua"
+        environment.TIDEWIRE_CONFIG = dir.path .. "/other.lua"
         assert.equal(7, run(dir.path).limits.drain)
         dir:write("third.lua", "return { limits = { drain = 8 } }")
         assert.equal(8, run(dir.path, "--config", dir.path .. "/third.lua").limits.drain)
@@ -97,7 +93,7 @@ describe("tidewire run", function()
     it("fails with 2 when a flag or variable is wrong", function()
         assert.same({ 2, 'tidewire: --workers: expected a whole number from 1 to 256, got "x"\n' },
             { run(dir.path, "--workers", "x") })
-        variables.TIDEWIRE_WORKERS = "0"
+        environment.TIDEWIRE_WORKERS = "0"
         assert.same({ 2, "tidewire: TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got 0\n" },
             { run(dir.path) })
     end)

@@ -79,8 +79,10 @@ describe("response.build", function()
     end)
 
     it("keeps the runtime's fields", function()
-        for _, name in ipairs { "Content-Length", "connection", "Date", "Transfer-Encoding", "Upgrade",
-            "Sec-WebSocket-Accept" } do
+        for _, name in ipairs {
+            "Content-Length", "connection", "Date", "Keep-Alive", "TE", "trailer", "Transfer-Encoding", "Upgrade",
+            "Sec-WebSocket-Accept",
+        } do
             assert.equal(("headers%s: this field is the runtime's to set"):format(
                 name:find("-") and '["' .. name .. '"]' or "." .. name), refused(200, "x", { [name] = "1" }))
         end

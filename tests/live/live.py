@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import signal
 import textwrap
 
 from peer import Peer, connect
@@ -94,19 +93,10 @@ class LiveServer(Server):
         assert self.stop() == 0, self.report()
         return self.notes
 
-    def kill_workers(self):
-        for pid in self.workers():
-            signal.pidfd_send_signal(_pidfd(pid), signal.SIGKILL)
-
     def __exit__(self, kind, error, trace):
         for peer in self.peers:
             peer.sock.close()
         super().__exit__(kind, error, trace)
-
-
-def _pidfd(pid):
-    import os
-    return os.pidfd_open(pid)
 
 
 def _notes(lines):

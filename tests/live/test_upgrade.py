@@ -1,0 +1,195 @@
+"""handler.upgrade: what it may answer, and what happens to the connection then."""
+
+import pytest
+from peer import TEXT, frame, handshake, request
+
+def handler(upgrade, more=""):
+    return f"""
+    return {{
+        upgrade = function(req) {upgrade} end,
+        open = function(ws) note("open", ws.state.user) end,
+        message = function(ws, data) ws:send(data .. "," .. tostring(ws.state.user)) end,
+        close = function(ws, code) note("close", code) end,
+        {more}
+    }}"""
+
+
+@pytest.mark.parametrize("upgrade, user", [
+    ("", "nil"),
+    ("return nil", "nil"),
+    ("return true", "nil"),
+    ("return { user = 'ann' }", "ann"),
+    ("tidewire.sleep(0.01) return { user = 'ann' }", "ann"),
+    ("pcall(tidewire.sleep, 0.01) return { user = req.query.u }", "bob"),
+])
+def test_accepts(live, upgrade, user):
+    server = live(handler(upgrade))
+    peer = server.open("/?u=bob")
+    peer.text("hi")
+    assert peer.message() == f"hi,{user}"
+    peer.end()
+    assert server.finish() == [f"open|{user}", "close|1000"]
+
+
+@pytest.mark.parametrize("upgrade, status, body", [
+    ("return tidewire.refuse(401, 'who are you?')", 401, b"who are you?"),
+    ("return tidewire.refuse(403)", 403, b""),
+    ("return tidewire.refuse(429, { wait = 1 }, { ['Retry-After'] = 1 })", 429, b'{"wait":1}'),
+    ("tidewire.sleep(0.01) return tidewire.refuse(401, 'late')", 401, b"late"),
+    ("req:respond(410, {}, 'gone')", 410, b"gone"),
+    ("req:respond(410, {}, 'gone') return { user = 1 }", 410, b"gone"),
+])
+def test_refuses(live, upgrade, status, body):
+    server = live(handler(upgrade))
+    peer = server.peer()
+    peer.send(handshake())
+    answer = peer.answer()
+    assert (answer.status, answer.body) == (status, body)
+    assert answer.headers["connection"] == "close" and "upgrade" not in answer.headers
+    assert peer.rest() == b""
+    assert server.finish() == []
+
+
+def test_refusal_carries_its_headers(live):
+    server = live(handler("return tidewire.refuse(401, 'no', { ['WWW-Authenticate'] = 'Bearer' })"))
+    peer = server.peer()
+    peer.send(handshake())
+    answer = peer.answer()
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("upgrade, told", [
+    ("error('broken lock')", "broken lock"),
+    ("tidewire.sleep(0.01) error('broken lock')", "broken lock"),
+    ("return 42", "returned 42"),
+    ("return false", "returned false"),
+    ("return 'yes'", 'returned "yes"'),
+    ("coroutine.yield()", "coroutine.yield outside"),
+])
+def test_fails(live, upgrade, told):
+    server = live(handler(upgrade, "error = function(ws, err) note('error', err) end"))
+    peer = server.peer()
+    peer.send(handshake())
+    assert peer.answer().status == 500
+    assert peer.rest() == b""
+    line = server.wait_log(r" error (.*) where=(.*)$")[0]
+    assert told in line[1].replace('\\"', '"') and line[2] == '"upgrade of /"'
+    assert server.finish() == [], "there is no connection yet whose `error` could be called"
+
+
+@pytest.mark.parametrize("refusal", ["return tidewire.refuse(401, 'no')", "error('broken')", "req:respond(401, {}, 'no')"])
+def test_nothing_behind_a_refused_handshake_is_read(live, refusal):
+    server = live("""
+    return tidewire.app { routes = {
+        ["/"] = { upgrade = function(req) %s end, message = function(ws, data) note("message", data) end },
+        ["/http"] = function() note("http") return 200, "ok" end,
+    } }""" % refusal)
+    peer = server.peer()
+    peer.send(handshake() + frame(TEXT, "smuggled") + request("/http"))
+    assert peer.answer().status in (401, 500)
+    assert peer.rest() == b""
+    peer = server.peer()
+    peer.send(handshake())
+    assert peer.answer().status in (401, 500)
+    peer.send(request("/http"))
+    assert peer.rest() == b""
+    assert server.finish() == []
+
+
+def test_refusals_one_after_the_other(live):
+    server = live(handler("if req.query.u ~= 'ann' then return tidewire.refuse(403, 'no') end return { user = 'ann' }"))
+    for _ in range(20):
+        peer = server.peer()
+        peer.send(handshake("/?u=eve"))
+        assert peer.answer().status == 403
+        assert peer.rest() == b""
+    server.open("/?u=ann").end()
+    assert server.finish() == ["open|ann", "close|1000"]
+
+
+SLOW = handler("note('asked') tidewire.sleep(0.2) note('decided') return { user = 'ann' }")
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_client_gone_while_upgrade_waits(live, how):
+    server = live(SLOW)
+    peer = server.peer()
+    peer.send(handshake())
+    server.wait_notes("asked")
+    peer.reset() if how == "reset" else peer.sock.close()
+    server.wait_notes("decided")
+    other = server.open()
+    other.text("on")
+    assert other.message() == "on,ann"
+    other.end()
+    notes = server.finish()
+    assert notes.count("close|1000") == 1
+    assert sum(n.startswith("open") for n in notes) == sum(n.startswith("close") for n in notes)
+
+
+def test_client_that_ends_its_half_while_upgrade_waits_is_closed(live):
+    server = live(SLOW)
+    peer = server.peer()
+    peer.send(handshake() + frame(TEXT, "last words"))
+    peer.sock.shutdown(1)
+    assert peer.answer().status == 101
+    assert peer.message() == "last words,ann"
+    assert peer.rest() == b""
+    server.wait_notes("close|1006")
+    assert server.finish() == ["asked", "decided", "open|ann", "close|1006"]
+
+
+def test_frames_that_come_while_upgrade_waits(live):
+    server = live(SLOW)
+    peer = server.peer()
+    peer.send(handshake() + frame(TEXT, "1"))
+    server.wait_notes("asked")
+    peer.send(frame(TEXT, "2"))
+    assert peer.answer().status == 101
+    assert [peer.message(), peer.message()] == ["1,ann", "2,ann"]
+    peer.end()
+
+
+@pytest.mark.parametrize("offered, chosen", [
+    ("chat", "chat"),
+    ("chat, chat.v2", "chat.v2"),
+    ("other, chat", "chat"),
+    ("other", None),
+    ("Chat", None),
+    (None, None),
+])
+def test_subprotocol(live, offered, chosen):
+    server = live("""
+    return {
+        protocols = { "chat.v2", "chat" },
+        upgrade = function(req) note(req.protocol, table.concat(req.protocols, "+")) end,
+        open = function(ws) ws:send(tostring(ws.protocol)) end,
+    }""")
+    peer = server.peer()
+    answer = peer.upgrade(fields=[f"Sec-WebSocket-Protocol: {offered}"] if offered else [])
+    assert answer.headers.get("sec-websocket-protocol") == chosen
+    assert peer.message() == (chosen or "nil")
+    assert server.finish() == [f"{chosen or 'nil'}|{(offered or '').replace(', ', '+')}"]
+
+
+@pytest.mark.parametrize("origins, origin, accepted", [
+    ("", "http://test.example", True),
+    ("", "http://test.example:80", True),
+    ("", None, True),
+    ("", "https://test.example", False),
+    ("", "http://test.example.evil", False),
+    ("", "null", False),
+    ("origins = '*',", "http://evil.example", True),
+    ("origins = { 'https://a.example' },", "https://a.example", True),
+    ("origins = { 'https://a.example' },", "http://test.example", False),
+    ("origins = { 'https://a.example' },", "https://a.example:8443", False),
+])
+def test_origin(live, origins, origin, accepted):
+    server = live("return { %s open = function(ws) ws:send('in') end }" % origins)
+    peer = server.peer()
+    peer.send(handshake(fields=[f"Origin: {origin}"] if origin else []))
+    answer = peer.answer()
+    assert answer.status == (101 if accepted else 403)
+    if accepted:
+        assert peer.message() == "in"
