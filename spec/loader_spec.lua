@@ -162,21 +162,25 @@ describe("loader", function()
     describe("require of modules that are not the app's", function()
         it("finds them on package.path, and lets them use globals", function()
             local libs = folder.new {
-                ["their.lua"] = 'if jit then error "no" end helper = 5 return { value = helper, g = _G }',
+                ["their.lua"] = 'if jit then error "no" end leaked = 5 return { value = leaked, g = _G }',
             }
+            finally(function()
+                libs:remove()
+            end)
             local got, generation = value({
-                ["app.lua"] = 'local their = require "their" return { their.value, rawget(_G, "helper") }',
+                ["app.lua"] = 'local their = require "their" return { their.value, rawget(_G, "leaked") }',
             }, { path = libs.path .. "/?.lua" })
-            libs:remove()
             assert.same({ 5 }, got)
             assert.same({ generation.file }, generation.files)
         end)
 
         it("prefers the app's", function()
             local libs = folder.new { ["a.lua"] = 'return "theirs"' }
+            finally(function()
+                libs:remove()
+            end)
             local got = value({ ["app.lua"] = 'return require "a"', ["a.lua"] = 'return "own"' },
                 { path = libs.path .. "/?.lua" })
-            libs:remove()
             assert.equal("own", got)
         end)
 
@@ -308,6 +312,9 @@ describe("loader", function()
 
         it("names that lead out of the root", function()
             local outside = folder.new { ["secret.lua"] = 'return "secret"', ["app/app.lua"] = "" }
+            finally(function()
+                outside:remove()
+            end)
             for _, name in ipairs {
                 "../secret", "..secret", "...secret", "/etc/passwd", "a..b", "a.", ".a", "", "a\\0b", "a b",
             } do
@@ -316,7 +323,6 @@ describe("loader", function()
                 assert.is_nil(generation)
                 assert.is_truthy(message:find("bad module name", 1, true), message)
             end
-            outside:remove()
         end)
 
         it("how a name with slashes is written", function()

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -21,8 +22,6 @@ def serve():
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     """The paths (certificate, key) of a self-signed certificate for 127.0.0.1 and localhost."""
-    import subprocess
-
     folder = tmp_path_factory.mktemp("certificate")
     cert, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(

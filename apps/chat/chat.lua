@@ -38,10 +38,12 @@ end
 
 local function too_fast(state)
     local now = tidewire.now()
-    local tokens = math.min(BURST, (state.tokens or BURST) + (now - (state.seen or now)) * PER_SECOND)
+    local since = math.max(0, now - (state.seen or now)) -- the clock may have been set back
+    local tokens = math.min(BURST, (state.tokens or BURST) + since * PER_SECOND)
+    local refused = tokens < 1
     state.seen = now
-    state.tokens = math.max(0, tokens - 1)
-    return tokens < 1
+    state.tokens = refused and tokens or tokens - 1
+    return refused
 end
 
 -- Optional strings of a request: nil, or a string of a length in bounds.

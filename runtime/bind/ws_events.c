@@ -122,7 +122,8 @@ static int message_body(lua_State *L)
     return ws_call_handler(L, 3);
 }
 
-static void wake_receiver(struct ws *w)
+/* From here on it is the connection's active handler again. */
+void ws_wake_receiver(struct ws *w)
 {
     struct task *t = w->receiver;
     if (t->after == after_step && t->owner == w)
@@ -134,7 +135,7 @@ static void wake_receiver(struct ws *w)
 static void dispatch_message(struct ws *w)
 {
     if (w->receiver) {
-        wake_receiver(w);
+        ws_wake_receiver(w);
     } else if (slot_has(w->slot, CB_MESSAGE)) {
         ws_run(w, "message", message_body);
     }
@@ -271,7 +272,7 @@ static bool pump_end(struct ws *w)
         return false;
     conn_reply_close(w->conn);
     if (w->receiver) {
-        wake_receiver(w);
+        ws_wake_receiver(w);
         return true;
     }
     if (!w->closed || w->close_told)

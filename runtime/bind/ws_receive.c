@@ -36,6 +36,11 @@ static int received(lua_State *L, int status, lua_KContext context)
     return push_nothing(L, at_end(w) ? "closed" : "timeout");
 }
 
+static void receive_timed_out(struct task *t)
+{
+    ws_wake_receiver(list_entry(t->place, struct ws, receiver));
+}
+
 /* ws:receive([seconds]): data, kind; or nil, "timeout" | "closed" */
 int ws_receive(lua_State *L)
 {
@@ -52,7 +57,7 @@ int ws_receive(lua_State *L)
         return push_nothing(L, "closed");
     }
     if (bounded)
-        task_await_timeout(L, ms, task_resume);
+        task_await_timeout(L, ms, receive_timed_out);
     return task_await(L, &w->receiver, (lua_KContext)w, received);
 }
 

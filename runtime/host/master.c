@@ -14,6 +14,7 @@
 
 #define CRASH_LOOP 1000 /* ms: a worker that lived less is not restarted at once */
 #define BACKOFF_MIN 500
+#define STOP_GRACE 10000 /* ms beyond the drain, for stop(app) */
 #define BACKOFF_MAX 30000
 
 struct child {
@@ -36,6 +37,7 @@ struct master {
     struct listen_point *points;
     struct child *children;
     size_t running;
+    struct timer patience; /* with workers that do not end */
     struct watch *child, *term, *interrupt;
     bool up;       /* the first worker has been ready: the command has succeeded */
     bool stopping; /* no worker is restarted any more */
@@ -66,6 +68,23 @@ static void stop_all(struct master *m)
     }
     if (!m->running)
         loop_stop(m->loop);
+    else
+        loop_timer_set(m->loop, &m->patience, m->plan->drain + STOP_GRACE);
+}
+
+static void kill_all(struct master *m)
+{
+    for (size_t i = 0; i < m->plan->workers; i++)
+        if (m->children[i].pid)
+            kill(m->children[i].pid, SIGKILL);
+}
+
+/* A handler that never returns, or a stop(app) that never ends, must not keep the service up. */
+static void on_patience(struct timer *t)
+{
+    struct master *m = list_entry(t, struct master, patience);
+    log_error(m->log, "%zu workers have not ended in time; ending them by force", m->running);
+    kill_all(m);
 }
 
 static void fail(struct master *m)
@@ -91,9 +110,7 @@ static void on_interrupt(void *context)
         stop_all(m);
         return;
     }
-    for (size_t i = 0; i < m->plan->workers; i++)
-        if (m->children[i].pid)
-            kill(m->children[i].pid, SIGKILL);
+    kill_all(m);
 }
 
 /* --- workers ---------------------------------------------------------------------------------- */
@@ -284,6 +301,7 @@ static void raise_descriptor_limit(void)
 static bool set_up(struct master *m)
 {
     m->loop = loop_new();
+    m->patience.fire = on_patience;
     m->children = calloc(m->plan->workers, sizeof *m->children);
     if (!m->loop || !m->children)
         return false;

@@ -29,12 +29,6 @@ static void on_stopped(void *context)
     loop_stop(w->loop);
 }
 
-static void on_drained(void *context)
-{
-    struct worker *w = context;
-    vm_stop(w->setup->vm, on_stopped, w);
-}
-
 static void stop_listening(struct worker *w)
 {
     for (size_t i = 0; i < w->listener_count; i++)
@@ -42,12 +36,20 @@ static void stop_listening(struct worker *w)
     w->listener_count = 0;
 }
 
+/* Until here new clients were answered with 503: the sockets are the master's too, and would take
+ * them in for nobody. */
+static void on_drained(void *context)
+{
+    struct worker *w = context;
+    stop_listening(w);
+    vm_stop(w->setup->vm, on_stopped, w);
+}
+
 static void drain(struct worker *w)
 {
     if (w->draining)
         return;
     w->draining = true;
-    stop_listening(w);
     if (!w->serving) { /* the app has not come up: there is nothing to end in order */
         loop_stop(w->loop);
         return;

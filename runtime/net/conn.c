@@ -154,7 +154,7 @@ bool conn_wants_input(const struct conn *c)
     case PHASE_LINGER:
         return true;
     case PHASE_OPEN:
-        return !c->pauses;
+        return !c->pauses || c->close_sent; /* for the peer's Close; data are discarded */
     default:
         return false;
     }
@@ -222,6 +222,10 @@ static void take_held(struct conn *c)
 static void input(struct conn *c, unsigned char *bytes, size_t n)
 {
     bool behind = c->held.len > 0;
+    if (c->held_at) { /* what was taken makes room, else a busy client's buffer only grows */
+        buf_consume(&c->held, c->held_at);
+        c->held_at = 0;
+    }
     size_t used = behind ? 0 : take_all(c, bytes, n);
     if (used < n && c->phase != PHASE_DEAD && !buf_append(&c->held, bytes + used, n - used))
         conn_kill(c);
@@ -237,6 +241,10 @@ static void on_eof(struct conn *c)
     case PHASE_RESPONDING:
         c->http->keep_alive = false; /* a client may end its half and still read the answer */
         break;
+    case PHASE_HEAD:
+    case PHASE_BODY:
+        conn_linger(c, true); /* the last answer may not be written out yet */
+        break;
     case PHASE_LINGER:
         if (!c->out.bytes)
             conn_kill(c);
@@ -246,13 +254,23 @@ static void on_eof(struct conn *c)
     }
 }
 
+/* Any byte is a sign of life, not only a Pong. */
+static void heard(struct conn *c)
+{
+    c->last_in = conn_now(c);
+    if (!c->ping_out)
+        return;
+    c->ping_out = false;
+    conn_arm(c); /* from waiting for the Pong to the next Ping, which may be due sooner */
+}
+
 static void on_readable(struct conn *c)
 {
     size_t got = 0;
     c->read_again = false;
     switch (c->stream.ops->read(&c->stream, c->set->rx, CONN_RX_SIZE, &got)) {
     case STREAM_OK:
-        c->last_in = conn_now(c);
+        heard(c);
         input(c, c->set->rx, got);
         if (c->phase != PHASE_DEAD && c->stream.ops->pending(&c->stream)) {
             c->read_again = true;
@@ -317,6 +335,9 @@ static void on_later(struct deferred *d)
     if (c->read_again && !c->blocked && wants_read(c))
         on_readable(c);
     conn_uncork(c);
+    /* the peer has ended its half before the handshake was answered, and all it said is taken */
+    if (c->phase == PHASE_OPEN && c->eof && !c->held.len)
+        conn_kill(c);
     if (c->drain_due && c->phase == PHASE_OPEN) {
         c->drain_due = false;
         c->set->events->drain(c);
@@ -341,6 +362,7 @@ void conn_resume(struct conn *c, enum conn_pause reason)
     /* silence during the pause was ours */
     c->last_in = conn_now(c);
     c->ping_out = false;
+    conn_arm(c);
     c->read_again = c->stream.ops->pending(&c->stream);
     conn_later(c);
 }
@@ -366,7 +388,8 @@ static uint32_t phase_deadline(const struct conn *c)
     case PHASE_BODY:
         return c->limits->handshake ? left_of(c, c->since, c->limits->handshake) : UINT32_MAX;
     case PHASE_LINGER:
-        return left_of(c, c->since, c->limits->close);
+        /* while the peer takes bytes, only the stall limit counts */
+        return c->out.bytes ? UINT32_MAX : left_of(c, c->since, c->limits->close);
     case PHASE_OPEN:
         return conn_ws_deadline(c);
     default:

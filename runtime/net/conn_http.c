@@ -125,6 +125,10 @@ static void handle_head(struct conn *c)
         return;
     }
     c->http->upgrade = verdict == HANDSHAKE_UPGRADE;
+    if (c->http->upgrade && c->set->drain) {
+        refuse(c, 503, "Retry-After: 1\r\n", "the server is going away");
+        return;
+    }
     error = http_body_length(&head, &length);
     if (error) {
         refuse_http(c, error);
@@ -277,11 +281,10 @@ static bool queue_piece(struct conn *c)
     ssize_t n = pread(h->file, out->data + out->len, want, (off_t)h->file_at);
     if (n <= 0)
         return false;
-    size_t before = out->len;
     out->len += (size_t)n;
     h->file_at += (uint64_t)n;
     h->file_left -= (uint64_t)n;
-    conn_out_end(c, out, before);
+    conn_out_queued(c, (size_t)n); /* one piece a turn: a download leaves room for others */
     return true;
 }
 
@@ -320,6 +323,10 @@ bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
     struct http_head head;
     if (c->phase != PHASE_ANSWERING || !c->http->upgrade)
         return false;
+    if (c->set->drain) { /* it has begun while the handler was asked */
+        refuse(c, 503, "Retry-After: 1\r\n", "the server is going away");
+        return false;
+    }
     http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
     struct buf *out = conn_out_begin(c);
     size_t before = out ? out->len : 0;

@@ -106,7 +106,7 @@ struct conn {
     bool upgraded : 1;
     bool close_sent : 1;
     bool close_received : 1;
-    bool ping_out : 1;
+    bool ping_out : 1; /* and nothing has come from the peer since */
     bool told_buffered : 1;
     bool drain_due : 1;
     bool unfinished : 1; /* its handshake counts for its address */
@@ -130,6 +130,8 @@ static inline uint32_t conn_elapsed(const struct conn *c, uint32_t since)
 /* conn_out.c */
 struct buf *conn_out_begin(struct conn *c); /* NULL: memory short */
 void conn_out_end(struct conn *c, struct buf *out, size_t before);
+void conn_out_queued(struct conn *c,
+                     size_t n); /* n bytes more are in the queue: write them later */
 void conn_cork(struct conn *c);
 void conn_uncork(struct conn *c); /* writes what was corked */
 void conn_flush(struct conn *c);

@@ -1,11 +1,14 @@
 #include "net/conn_impl.h"
 
+#include <assert.h>
+
 #define PARTS_MAX 64
 #define DIRECT_MIN (16 * 1024) /* from here a gather write beats copying into the cork */
 #define CORK_KEEP (2 * 1024 * 1024)
 
 void conn_cork(struct conn *c)
 {
+    assert(!c->set->corked && !c->set->cork.len);
     c->set->corked = c;
 }
 
@@ -37,14 +40,17 @@ static void queue_grew(struct conn *c, size_t n)
     conn_arm(c);
 }
 
+void conn_out_queued(struct conn *c, size_t n)
+{
+    outq_grew(&c->out, n);
+    queue_grew(c, n);
+    conn_later(c);
+}
+
 void conn_out_end(struct conn *c, struct buf *out, size_t before)
 {
-    if (out != &c->set->cork) {
-        size_t n = out->len - before;
-        outq_grew(&c->out, n);
-        queue_grew(c, n);
-        conn_later(c);
-    }
+    if (out != &c->set->cork)
+        conn_out_queued(c, out->len - before);
     if (conn_buffered(c) >= CONN_FLUSH_AT)
         conn_flush(c);
 }
@@ -121,14 +127,26 @@ static void flush_cork(struct conn *c)
         buf_free(cork);
 }
 
+/* The time for what comes next, the peer's Close or its end of TCP, begins when all is written. */
+static void queue_emptied(struct conn *c)
+{
+    if (c->phase != PHASE_LINGER && !c->close_sent && !c->close_received)
+        return;
+    c->since = conn_now(c);
+    conn_arm(c);
+}
+
 static void flush_queue(struct conn *c)
 {
     while (c->out.bytes && !c->blocked && c->phase != PHASE_DEAD) {
         struct iovec parts[PARTS_MAX];
         int count = outq_parts(&c->out, parts, PARTS_MAX);
         size_t sent = write_parts(c, parts, count);
-        if (c->phase != PHASE_DEAD)
-            outq_sent(&c->out, sent);
+        if (c->phase == PHASE_DEAD)
+            return;
+        outq_sent(&c->out, sent);
+        if (!c->out.bytes)
+            queue_emptied(c);
     }
 }
 
@@ -168,8 +186,9 @@ void conn_flush(struct conn *c)
 
 void conn_uncork(struct conn *c)
 {
+    flush_cork(c);
+    c->set->corked = NULL; /* what flushing itself causes to be written goes to the queue */
     conn_flush(c);
-    c->set->corked = NULL;
 }
 
 /* --- sending messages ------------------------------------------------------------------------- */

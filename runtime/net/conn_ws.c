@@ -75,6 +75,7 @@ void conn_close(struct conn *c, uint16_t code, struct slice reason)
     }
     c->since = conn_now(c);
     conn_arm(c);
+    conn_later(c); /* input that was held by a pause may have the peer's Close */
 }
 
 void conn_reply_close(struct conn *c)
@@ -181,7 +182,7 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
     session_feed(&c->session, bytes, n);
     while ((rc = session_next(&c->session, &e)) == SESSION_EVENT) {
         on_event(c, &e);
-        if (c->phase != PHASE_OPEN || c->pauses)
+        if (!conn_wants_input(c))
             break;
     }
     if (rc < 0)
@@ -198,15 +199,9 @@ static uint32_t left_of(const struct conn *c, uint32_t since, uint32_t limit)
     return gone >= limit ? 0 : limit - gone;
 }
 
-/* Has the peer shown no life since it was pinged? */
-static bool awaits_pong(const struct conn *c)
-{
-    return c->ping_out && (int32_t)(c->last_in - c->pinged) <= 0;
-}
-
 static uint32_t ping_deadline(const struct conn *c)
 {
-    if (awaits_pong(c))
+    if (c->ping_out)
         return left_of(c, c->pinged, c->limits->pong_wait);
     return c->limits->ping_interval ? left_of(c, c->last_in, c->limits->ping_interval) : UINT32_MAX;
 }
@@ -218,8 +213,8 @@ static uint32_t idle_deadline(const struct conn *c)
 
 uint32_t conn_ws_deadline(const struct conn *c)
 {
-    if (c->close_sent || c->close_received)
-        return left_of(c, c->since, c->limits->close);
+    if (c->close_sent || c->close_received) /* the Close may be far back in the queue */
+        return c->out.bytes ? UINT32_MAX : left_of(c, c->since, c->limits->close);
     if (c->pauses)
         return UINT32_MAX; /* we do not listen, so the peer's silence says nothing */
     uint32_t ping = ping_deadline(c), idle = idle_deadline(c);
@@ -232,7 +227,7 @@ void conn_ws_timeout(struct conn *c)
         conn_kill(c);
     } else if (idle_deadline(c) == 0) {
         conn_close(c, 1001, slice_of("idle for too long"));
-    } else if (awaits_pong(c)) {
+    } else if (c->ping_out) {
         conn_kill(c);
     } else {
         c->pinged = conn_now(c);

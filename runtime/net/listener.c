@@ -57,7 +57,7 @@ static void turn_away(struct listener *l, int fd)
     if (!l->point->tls)
         (void)!send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
-    if (log_allow(&l->full, loop_now(l->set->loop)))
+    if (!l->set->drain && log_allow(&l->full, loop_now(l->set->loop)))
         log_warn(l->log, "refused a connection: %zu are open, the limit `connections`",
                  l->set->count);
 }

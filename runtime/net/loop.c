@@ -9,6 +9,7 @@ struct loop {
     struct wheel *wheel;
     uint64_t now;
     struct list deferred;
+    bool stopped;      /* also when that came before loop_run, which libev would forget */
     ev_timer alarm;    /* the one libev timer: wakes the loop for the wheel */
     uint64_t alarm_at; /* what it is set to; UINT64_MAX: not set */
     ev_prepare before_wait;
@@ -127,11 +128,14 @@ void loop_free(struct loop *l)
 
 void loop_run(struct loop *l)
 {
-    ev_run(l->ev, 0);
+    if (!l->stopped)
+        ev_run(l->ev, 0);
+    l->stopped = false;
 }
 
 void loop_stop(struct loop *l)
 {
+    l->stopped = true;
     ev_break(l->ev, EVBREAK_ALL);
 }
 

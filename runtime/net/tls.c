@@ -201,7 +201,8 @@ static void tls_close(struct stream *s)
 
 static bool tls_pending(const struct stream *s)
 {
-    return SSL_has_pending(s->state);
+    /* also the peer's end, read along with the last bytes before it: no event will tell of it */
+    return SSL_has_pending(s->state) || (SSL_get_shutdown(s->state) & SSL_RECEIVED_SHUTDOWN);
 }
 
 static const struct stream_ops tls_ops = {

@@ -1,5 +1,6 @@
 """People chat through the page of apps/chat, each in a tab of headless Chromium."""
 
+import contextlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from relay import Relay
 from tidewire import Server
 
 NEW_LINE = Keys.SHIFT + Keys.ENTER + Keys.NULL  # NULL releases the shift key
@@ -101,9 +103,15 @@ class Tab:
     def connected(self):
         self.shows("#status", ["Connected"])
 
-    def say(self, text):
+    def write(self, text):
+        """Into the field, as from the clipboard."""
         self.wait(lambda: self.one("#text").is_displayed(), "the field to write in")
-        self.one("#text").send_keys(text, Keys.ENTER)
+        self.browser.execute_script("arguments[0].focus()", self.one("#text"))
+        self.browser.execute_cdp_cmd("Input.insertText", {"text": text})
+
+    def say(self, text):
+        self.write(text)
+        self.one("#text").send_keys(Keys.ENTER)
 
 
 @pytest.fixture
@@ -245,7 +253,7 @@ def test_typing_is_shown_until_the_message_comes(come):
 def test_reading_further_up_is_not_disturbed(come):
     ada, grace = come("Ada"), come("Grace")
     for number in range(10):
-        ada.say(NEW_LINE.join([f"line of {number}"] * 8))
+        ada.say("\n".join([f"line of {number}"] * 8))
         grace.wait(lambda: len(grace.texts("#log .bubble")) == number + 1, "the message")
     grace.wait(lambda: grace.browser.execute_script(AT_END), "the newest in view")
     assert not grace.one("#unread").is_displayed()
@@ -263,19 +271,20 @@ def test_reading_further_up_is_not_disturbed(come):
 def test_the_newest_stays_in_view_while_a_long_text_is_written(come):
     ada = come("Ada")
     for number in range(10):
-        ada.say(NEW_LINE.join([f"line of {number}"] * 4))
+        ada.say("\n".join([f"line of {number}"] * 4))
         ada.wait(lambda: len(ada.texts("#log .bubble")) == number + 1, "the message")
     height = ada.one("#scroller").size["height"]
-    ada.one("#text").send_keys(NEW_LINE.join(["a longer text"] * 6))
+    ada.write("\n".join(["a longer text"] * 6))
     ada.wait(lambda: ada.one("#scroller").size["height"] < height, "the field to grow")
+    ada.write(" and longer")
+    ada.wait(lambda: ada.one("#text").get_property("value").endswith("longer"), "the text")
     ada.wait(lambda: ada.browser.execute_script(AT_END), "the newest in view")
 
 
 def test_a_text_that_is_too_long_is_counted_and_kept(come):
     ada = come("Ada")
     field = ada.one("#text")
-    ada.browser.execute_script("arguments[0].value = 'x'.repeat(2000)", field)
-    field.send_keys("y")
+    ada.write("x" * 2000 + "y")
     ada.shows("#count", ["1 too many"])
     field.send_keys(Keys.ENTER)
     ada.shows("#trouble", ["This is too long by 1."])
@@ -325,6 +334,43 @@ def test_a_restart_of_the_server_is_survived(browser):
         grace.say("welcome back")
         ada.shows("#log .bubble", ["before", "half a sentence, while away", "welcome back"])
         browser.get("about:blank")
+
+
+@pytest.fixture
+def relay(server):
+    with contextlib.closing(Relay(server.port)) as relay:
+        yield relay
+
+
+def test_a_message_whose_confirmation_was_lost_arrives_once(relay, come, browser):  # in this order: pages end before it
+    grace = come("Grace")
+    ada = Tab(browser, relay).join("Ada").entered()
+    relay.mute()
+    ada.say("only once")
+    grace.shows("#log .bubble", ["only once"])
+    ada.shows("#pending .bubble", ["only once"])
+    grace.say("while Ada hears nothing")
+    grace.shows("#log .bubble", ["only once", "while Ada hears nothing"])
+    relay.cut()
+    ada.shows("#log .bubble", ["only once", "while Ada hears nothing"])
+    ada.shows("#pending .bubble", [])
+    ada.shows("#people .name", ["Ada", "Grace"])
+    ada.say("and on")
+    for person in (ada, grace):
+        person.shows("#log .bubble", ["only once", "while Ada hears nothing", "and on"])
+
+
+def test_a_connection_that_died_in_silence_is_replaced(relay, come, browser):  # in this order: pages end before it
+    grace = come("Grace")
+    ada = Tab(browser, relay).join("Ada").entered()
+    relay.mute()
+    ada.say("is anybody there?")  # never confirmed: the page gives the connection up by itself
+    ada.wait(lambda: ada.texts("#status") != ["Connected"], "the page to notice")
+    relay.muted.clear()
+    ada.shows("#log .bubble", ["is anybody there?"])
+    ada.shows("#pending .bubble", [])
+    grace.shows("#log .bubble", ["is anybody there?"])
+    grace.shows("#people .name", ["Ada", "Grace"])
 
 
 def look(tab, scheme, width, height):

@@ -27,7 +27,7 @@ def node(certificate):
 
 def test_echo_of_every_length_and_of_many_at_once(start, node):
     assert node("echo", start(ECHO)) == {
-        "single": 14, "crowd": 1000, "wrong": [], "end": {"code": 1000, "reason": "done"}}
+        "single": 14, "crowd": 1000, "wrong": [], "end": {"code": 1000, "reason": ""}}
 
 
 def test_fragments(start, node):

@@ -100,7 +100,7 @@ def test_lost_after_our_close(live):
     (frame(3, "x"), 1002),
     (frame(CLOSE, b"\x03"), 1002),
     (frame(TEXT, b"\xff"), 1007),
-])
+], ids=["mask", "opcode", "close", "utf8"])
 def test_protocol_error(live, wrong, code):
     server = live(HANDLER)
     peer = server.open()
@@ -126,7 +126,7 @@ def test_messages_before_a_close_are_answered_before_it(live):
 def test_drain_follows_a_full_queue_and_comes_once_for_each(live):
     server = live("""
     return {
-        limits = { send_soft = 65536, send_queue = "64 MiB", stall = 60 },
+        limits = { send_soft = 65536, send_queue = "64 MiB" },
         message = function(ws, data)
             local ok, why
             repeat ok, why = ws:send(("x"):rep(60000)) until why
@@ -135,10 +135,11 @@ def test_drain_follows_a_full_queue_and_comes_once_for_each(live):
         drain = function(ws) note("drain", ws.buffered_amount <= 32768) ws:send("drained") end,
         close = function(ws, code) note("close", code) end,
     }""")
-    peer = server.peer(receive_buffer=4096)
+    peer = server.peer(receive_buffer=65536)
     peer.upgrade()
-    for _ in range(2):
+    for turn in range(2):
         peer.text("fill")
+        server.wait_notes(*["sent|true|buffered|true"] * (turn + 1))
         while peer.frame().payload != b"drained":
             pass
     peer.end()

@@ -28,6 +28,6 @@ report(async () => {
     for (const message of crowd) socket.send(message);
     for (const [i, message] of crowd.entries()) await check(message, `message ${i} of many`);
 
-    socket.close(1000, "done");
+    socket.close(1000);
     return { single: single.length, crowd: crowd.length, wrong, end: await socket.closed };
 });
