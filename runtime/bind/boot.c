@@ -150,6 +150,10 @@ static void after_boot(struct task *t, enum task_outcome outcome)
     struct boot *b = t->owner;
     if (outcome == TASK_WAITING)
         return;
+    if (outcome == TASK_DROPPED) {
+        free(b);
+        return;
+    }
     if (outcome == TASK_FAILED)
         vm_report(t->co, "the start of the app", 1, 2);
     bool ok = outcome == TASK_DONE && lua_isstring(t->co, -2);
@@ -193,7 +197,8 @@ static void after_stop(struct task *t, enum task_outcome outcome)
         return;
     if (outcome == TASK_FAILED)
         vm_report(t->co, "the stop of the app", 1, 2);
-    s->done(s->context);
+    if (outcome != TASK_DROPPED)
+        s->done(s->context);
     free(s);
 }
 

@@ -128,7 +128,7 @@ static void after_serve(struct task *t, enum task_outcome outcome)
     snprintf(where, sizeof where, "%s of %s", t->what, x->slot->pattern);
     if (outcome == TASK_FAILED)
         vm_report(t->co, where, 1, 2);
-    else if (conn_awaits_answer(x->conn))
+    else if (outcome == TASK_DONE && conn_awaits_answer(x->conn))
         log_error(t->vm->log, "%s has ended without an answer", where);
     if (conn_awaits_answer(x->conn))
         conn_respond(x->conn, 500, slice_of(""), body);

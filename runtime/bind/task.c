@@ -13,7 +13,7 @@ static int new_thread(lua_State *L)
 {
     struct task *t = lua_touserdata(L, 1);
     t->co = lua_newthread(L);
-    t->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, t->co); /* anchored, and known as a task's: is_tasks_own */
     return 0;
 }
 
@@ -70,7 +70,8 @@ static void discard(struct task *t)
     end_wait(t);
     deferred_cancel(&t->start);
     list_remove(&t->node);
-    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->anchor);
+    lua_pushnil(t->vm->L);
+    lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, t->co);
     free(t);
 }
 
@@ -89,8 +90,13 @@ static void recycle(struct task *t)
 
 void task_free_all(struct vm *vm)
 {
-    while (!list_empty(&vm->tasks))
-        discard(list_entry(vm->tasks.next, struct task, node));
+    while (!list_empty(&vm->tasks)) {
+        struct task *t = list_entry(vm->tasks.next, struct task, node);
+        end_wait(t);
+        if (t->after)
+            t->after(t, TASK_DROPPED);
+        discard(t);
+    }
     while (!list_empty(&vm->idle))
         discard(list_entry(vm->idle.next, struct task, node));
 }
@@ -214,7 +220,6 @@ int task_await(lua_State *L, struct task **place, lua_KContext context, lua_KFun
     t->place = place;
     if (place)
         *place = t;
-    lua_settop(L, 0);
     lua_pushlightuserdata(L, (void *)&AWAIT);
     return lua_yieldk(L, 1, context, k);
 }
@@ -278,14 +283,25 @@ static int resume_inner(lua_State *L, int args)
     return results + 1;
 }
 
+/* A handler may get hold of its own coroutine by coroutine.running. Only what it waits for may
+ * resume it. */
+static bool is_tasks_own(lua_State *L, lua_State *co)
+{
+    bool is = lua_rawgetp(L, LUA_REGISTRYINDEX, co) != LUA_TNIL;
+    lua_pop(L, 1);
+    return is;
+}
+
 /* coroutine.resume(co, ...) */
 static int l_resume(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);
     luaL_argexpected(L, co, 1, "coroutine");
-    if (co == L) {
+    if (co == L || is_tasks_own(L, co)) {
         lua_pushboolean(L, false);
-        lua_pushliteral(L, "cannot resume non-suspended coroutine");
+        lua_pushstring(L, co == L ? "cannot resume non-suspended coroutine"
+                                  : "cannot resume the coroutine of a handler: what it waits for "
+                                    "resumes it");
         return 2;
     }
     int args = lua_gettop(L) - 1;
@@ -296,6 +312,18 @@ static int l_resume(lua_State *L)
     }
     lua_xmove(L, co, args);
     return resume_inner(L, args);
+}
+
+/* coroutine.close(co); the upvalue is Lua's own */
+static int l_close(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    if (co && is_tasks_own(L, co))
+        return luaL_argerror(L, 1, "the coroutine of a handler cannot be closed");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
 }
 
 /* coroutine.wrap is written in Lua on top of it: it has to raise from where it was called. */
@@ -315,6 +343,9 @@ void task_open_coroutines(lua_State *L)
     lua_getglobal(L, "coroutine");
     lua_pushcfunction(L, l_resume);
     lua_setfield(L, -2, "resume");
+    lua_getfield(L, -1, "close");
+    lua_pushcclosure(L, l_close, 1);
+    lua_setfield(L, -2, "close");
     if (luaL_loadbufferx(L, WRAP, sizeof WRAP - 1, "=coroutine.wrap", "t") != LUA_OK)
         lua_error(L);
     lua_getfield(L, -2, "create");

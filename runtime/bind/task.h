@@ -11,19 +11,19 @@ enum task_outcome {
     TASK_DONE,    /* returned; its results are on co's stack */
     TASK_FAILED,  /* raised; error and traceback are on co's stack, at 1 and 2 */
     TASK_WAITING, /* awaits something */
+    TASK_DROPPED, /* the vm ends and it will never be resumed: give back what it owns */
 };
 
 struct task {
     struct list node; /* in vm->idle or vm->tasks */
     lua_State *co;
     struct vm *vm;
-    int anchor;         /* registry reference of co */
     struct timer timer; /* of a sleep, or the time-out of another wait */
     struct deferred start;
     int start_args;
     struct task **place; /* where this task is registered while it waits, or NULL */
     const char *what;    /* for reports: "message of /chat/:room" is made of this and the route */
-    /* Called after each step, with the task still whole; may be NULL. After DONE and FAILED the
+    /* Called after each step, with the task still whole; may be NULL. After all but WAITING the
      * task is reused: forget it. */
     void (*after)(struct task *t, enum task_outcome outcome);
     void *owner; /* of `after` */

@@ -204,7 +204,7 @@ static int l_close(lua_State *L)
     luaL_argcheck(L, utf8_valid((const unsigned char *)reason.ptr, reason.len), 3,
                   "reason must be valid UTF-8");
     if (w->conn)
-        conn_close(w->conn, (uint16_t)code, reason);
+        ws_close(w, (uint16_t)code, reason);
     return 0;
 }
 

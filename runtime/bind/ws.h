@@ -78,7 +78,8 @@ void ws_run(struct ws *w, const char *what, lua_CFunction body);
 int ws_call_handler(lua_State *L, int args); /* for bodies: return ws_call_handler(...) */
 struct ws *ws_of_task(lua_State *L);         /* for bodies: their connection */
 int ws_push_incoming(lua_State *L, struct vm *vm);
-void ws_wake_receiver(struct ws *w);          /* there is one */
+void ws_wake_receiver(struct ws *w);                             /* there is one */
+void ws_close(struct ws *w, uint16_t code, struct slice reason); /* there is a connection */
 struct message *ws_inbox_shift(struct ws *w); /* the caller's; the inbox is not empty */
 
 /* ws_handshake.c */

@@ -85,12 +85,16 @@ static void on_failure(struct ws *w, struct task *t)
     if (!w->conn)
         return;
     conn_respond(w->conn, 500, slice_of(""), body); /* when it was still the handshake */
-    conn_close(w->conn, 1011, reason);
+    ws_close(w, 1011, reason);
 }
 
 static void after_step(struct task *t, enum task_outcome outcome)
 {
     struct ws *w = t->owner;
+    if (outcome == TASK_DROPPED) {
+        ws_unref(w);
+        return;
+    }
     bool parked = outcome == TASK_WAITING && t->place == &w->receiver;
     if (w->active == t && (parked || outcome != TASK_WAITING))
         w->active = NULL;
@@ -156,6 +160,14 @@ struct message *ws_inbox_shift(struct ws *w)
         conn_resume(w->conn, CONN_PAUSE_QUEUE);
     }
     return m;
+}
+
+/* Messages that wait are discarded, as those are that come from now on. */
+void ws_close(struct ws *w, uint16_t code, struct slice reason)
+{
+    conn_close(w->conn, code, reason);
+    while (w->inbox.head)
+        free(ws_inbox_shift(w));
 }
 
 static void inbox_push(struct ws *w, enum frame_opcode kind, const unsigned char *data, size_t n)

@@ -28,9 +28,10 @@ static int push_nothing(lua_State *L, const char *why)
 
 static int received(lua_State *L, int status, lua_KContext context)
 {
-    struct ws *w = (struct ws *)context;
+    struct ws *w = ws_check(L, 1); /* as it was called: the stack keeps it alive */
     struct vm *vm = vm_of(L);
     (void)status;
+    (void)context;
     if (vm->incoming.data)
         return ws_push_incoming(L, vm);
     return push_nothing(L, at_end(w) ? "closed" : "timeout");
@@ -58,13 +59,16 @@ int ws_receive(lua_State *L)
     }
     if (bounded)
         task_await_timeout(L, ms, receive_timed_out);
-    return task_await(L, &w->receiver, (lua_KContext)w, received);
+    return task_await(L, &w->receiver, 0, received);
 }
 
 static int messages_ended(lua_State *L, int status, lua_KContext context)
 {
     int n = received(L, status, context);
-    return lua_isnil(L, -n) ? 1 : n;
+    if (!lua_isnil(L, -n))
+        return n;
+    lua_pushnil(L); /* alone: the reason must not pass for a message */
+    return 1;
 }
 
 static int next_message(lua_State *L)
@@ -81,7 +85,7 @@ static int next_message(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    return task_await(L, &w->receiver, (lua_KContext)w, messages_ended);
+    return task_await(L, &w->receiver, 0, messages_ended);
 }
 
 /* for data, kind in ws:messages() do ... end: ends with the connection */

@@ -205,8 +205,10 @@ static size_t take(struct conn *c, unsigned char *bytes, size_t n)
 static size_t take_all(struct conn *c, unsigned char *bytes, size_t n)
 {
     size_t used = 0;
-    while (used < n && conn_wants_input(c))
+    while (used < n && conn_wants_input(c) && c->set->budget)
         used += take(c, bytes + used, n - used);
+    if (used < n && !c->set->budget)
+        conn_later(c); /* the others have their turn first */
     return used;
 }
 

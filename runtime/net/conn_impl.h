@@ -16,6 +16,7 @@
 
 #define CONN_RX_SIZE (512 * 1024) /* read at once, into the set's one buffer */
 #define CONN_HELD_MAX (64 * 1024) /* read ahead while a request is being answered */
+#define CONN_BUDGET 512 /* requests or messages of one connection in one turn of the loop */
 #define CONN_FLUSH_AT (64 * 1024) /* corked bytes that are worth a system call of their own */
 
 enum conn_phase {
@@ -38,6 +39,7 @@ struct conn_set {
     unsigned char *rx;   /* CONN_RX_SIZE bytes: no idle connection owns a buffer */
     struct buf cork;     /* output of the connection whose input is being handled */
     struct conn *corked; /* that connection */
+    unsigned budget;     /* events that it may still cause in this turn */
     struct list all;
     size_t count, max;
     struct map *handshakes; /* address -> unfinished ones */

@@ -10,6 +10,7 @@ void conn_cork(struct conn *c)
 {
     assert(!c->set->corked && !c->set->cork.len);
     c->set->corked = c;
+    c->set->budget = CONN_BUDGET;
 }
 
 static struct buf *cork_of(const struct conn *c)

@@ -182,7 +182,8 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
     session_feed(&c->session, bytes, n);
     while ((rc = session_next(&c->session, &e)) == SESSION_EVENT) {
         on_event(c, &e);
-        if (!conn_wants_input(c))
+        c->set->budget--;
+        if (!conn_wants_input(c) || !c->set->budget)
             break;
     }
     if (rc < 0)

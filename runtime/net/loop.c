@@ -47,7 +47,7 @@ static void run_deferred(struct loop *l)
     }
 }
 
-/* The wheel is advanced by after_wait; the alarm only ends the wait. */
+/* The wheel is advanced before the next wait; the alarm only ends this one. */
 static void on_alarm(struct ev_loop *ev, ev_timer *w, int events)
 {
     struct loop *l = w->data;
@@ -76,6 +76,9 @@ static void on_before_wait(struct ev_loop *ev, ev_prepare *w, int events)
     struct loop *l = w->data;
     (void)ev;
     (void)events;
+    /* Timers come after the input of the turn: a process that was held up for long must see that
+     * its peers are alive before their time-outs judge them. */
+    wheel_advance(l->wheel, l->now);
     run_deferred(l);
     set_alarm(l);
 }
@@ -86,7 +89,6 @@ static void on_after_wait(struct ev_loop *ev, ev_check *w, int events)
     (void)ev;
     (void)events;
     l->now = clock_ms();
-    wheel_advance(l->wheel, l->now);
 }
 
 struct loop *loop_new(void)

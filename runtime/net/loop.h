@@ -1,7 +1,7 @@
 /* One event loop: readiness (libev), timers (wheel.h), and what runs at the end of a turn.
  *
- * A turn is: wait, then call whoever is ready, then the deferred calls. Time is taken once a turn.
- * Everything here belongs to the thread that runs the loop. */
+ * A turn is: wait, then call whoever is ready, then the timers, then the deferred calls. Time is
+ * taken once a turn. Everything here belongs to the thread that runs the loop. */
 #ifndef TIDEWIRE_NET_LOOP_H
 #define TIDEWIRE_NET_LOOP_H
 

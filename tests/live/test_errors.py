@@ -35,7 +35,7 @@ def test_error_is_told_with_place_excerpt_and_calls(live):
     assert place in told[0]
     lines = log.splitlines()
     after = [line.strip() for line in lines[lines.index(told[0]) + 1:]]
-    assert "> 8 | local function deeper(data) return data.field.of_nothing end" in after
+    assert ">  8 | local function deeper(data) return data.field.of_nothing end" in after
     assert after[after.index("stack traceback:") + 1].endswith("app.lua:8: in upvalue 'deeper'")
     assert any("app.lua:13: in " in line for line in after)
     assert "lua/tidewire" not in log and "[C]" not in log
