@@ -131,6 +131,7 @@ static int open_module(lua_State *L)
 
 void core_open(lua_State *L)
 {
+    vm_buffer_open(L);
     app_open(L);
     request_open(L);
     folder_open(L);

@@ -128,7 +128,7 @@ int json_decode(lua_State *L)
 
 /* --- Lua to text ------------------------------------------------------------------------------ */
 
-/* Written straight into the vm's scratch buffer: Jansson would need a tree first, and writes 0.1 as
+/* Written straight into a buffer: Jansson would need a tree first, and writes 0.1 as
  * 0.10000000000000001. */
 struct writer {
     lua_State *L;
@@ -398,12 +398,16 @@ static void check_options(struct writer *w, int arg)
 /* encode(value [, { pretty = true, sorted = true }]): the text; throws what has no form in JSON */
 int json_encode(lua_State *L)
 {
-    struct writer w = {.L = L, .out = vm_scratch(L)};
+    struct writer w = {
+        .L = L,
+    };
     luaL_checkany(L, 1);
     check_options(&w, 2);
+    w.out = vm_push_buffer(L);
     lua_pushvalue(L, 1);
     encode_value(&w);
-    vm_push_scratch(L);
+    lua_pop(L, 1);
+    vm_buffer_to_string(L);
     return 1;
 }
 

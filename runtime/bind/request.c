@@ -133,9 +133,9 @@ static int get_path(lua_State *L)
     struct http_head head;
     struct uri target;
     parse(request_check(L), &head, &target);
-    if (uri_canonical_path(target.path, vm_scratch(L)))
+    if (uri_canonical_path(target.path, vm_push_buffer(L)))
         return luaL_error(L, "out of memory");
-    vm_push_scratch(L);
+    vm_buffer_to_string(L);
     return 1;
 }
 
@@ -143,9 +143,9 @@ static int get_path(lua_State *L)
 
 static void push_decoded(lua_State *L, struct slice raw)
 {
-    if (!uri_query_decode(raw, vm_scratch(L)))
+    if (!uri_query_decode(raw, vm_push_buffer(L)))
         luaL_error(L, "out of memory");
-    vm_push_scratch(L);
+    vm_buffer_to_string(L);
 }
 
 /* Of a name that comes several times, the first value counts. */
@@ -285,40 +285,36 @@ static void make_protocols(lua_State *L, const struct request *r)
     }
 }
 
-/* The path is matched again, against the one pattern that it is known to match. */
-static void push_match(lua_State *L, const struct request *r, bool rest)
+/* The path, on top of the stack, is matched again, against the one pattern that it is known to
+ * match. */
+static void match_again(lua_State *L, const struct request *r, struct route_match *match)
+{
+    struct slice path;
+    path.ptr = lua_tolstring(L, -1, &path.len);
+    if (!route_find(r->slot->alone, path, match))
+        *match = (struct route_match){0};
+}
+
+static void make_params(lua_State *L, const struct request *r)
 {
     struct route_match match;
-    struct http_head head;
-    struct uri target;
-    struct buf *path = vm_scratch(L);
-    parse(r, &head, &target);
-    if (uri_canonical_path(target.path, path))
-        luaL_error(L, "out of memory");
-    struct slice s = {(const char *)path->data, path->len};
-    if (!route_find(r->slot->alone, s, &match))
-        match = (struct route_match){0};
-    if (rest) {
-        push_slice(L, match.rest);
-        return;
-    }
+    get_path(L);
+    match_again(L, r, &match);
     lua_newtable(L);
     for (size_t i = 0; i < match.capture_count; i++) {
         push_slice(L, match.captures[i].name);
         push_slice(L, match.captures[i].value);
         lua_rawset(L, -3);
     }
-}
-
-static void make_params(lua_State *L, const struct request *r)
-{
-    push_match(L, r, false);
+    lua_remove(L, -2); /* the path, whose slices the captures were */
 }
 
 static int get_rest(lua_State *L)
 {
-    push_match(L, request_check(L), true);
-    return 1;
+    struct route_match match;
+    get_path(L);
+    match_again(L, request_check(L), &match);
+    return push_slice(L, match.rest);
 }
 
 static int cached(lua_State *L, const char *name, void (*make)(lua_State *, const struct request *))

@@ -33,11 +33,13 @@ static struct slice check_string_at(lua_State *L, int table, lua_Integer i)
     return s; /* stays anchored in its table */
 }
 
-/* The list of {name, value} at `arg` as field lines, in the scratch buffer. */
+/* The list of {name, value} at `arg` as field lines, in a buffer that is pushed. */
 static struct slice check_fields(lua_State *L, int arg)
 {
-    struct buf *b = vm_scratch(L);
-    lua_Integer n = lua_isnoneornil(L, arg) ? 0 : luaL_len(L, arg);
+    struct buf *b = vm_push_buffer(L);
+    if (!lua_isnoneornil(L, arg))
+        luaL_checktype(L, arg, LUA_TTABLE);
+    lua_Integer n = lua_isnoneornil(L, arg) ? 0 : (lua_Integer)lua_rawlen(L, arg);
     for (lua_Integer i = 1; i <= n; i++) {
         if (lua_rawgeti(L, arg, i) != LUA_TTABLE)
             luaL_error(L, "headers: a list of {name, value} expected");

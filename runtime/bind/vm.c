@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define BUFFER "tidewire.buffer"
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static int on_panic(lua_State *L)
@@ -96,7 +98,6 @@ void vm_free(struct vm *vm)
     app_free(vm->app);
     if (vm->topics)
         topics_free(vm->topics);
-    buf_free(&vm->scratch);
     free(vm->ids);
     free(vm);
 }
@@ -154,17 +155,36 @@ void vm_report(lua_State *L, const char *where, int error, int traceback)
     log_write(vm->log, &record);
 }
 
-struct buf *vm_scratch(lua_State *L)
+/* --- buffers ---------------------------------------------------------------------------------- */
+
+static int buffer_gc(lua_State *L)
 {
-    struct buf *b = &vm_of(L)->scratch;
-    b->len = 0;
+    buf_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+struct buf *vm_push_buffer(lua_State *L)
+{
+    struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+    *b = (struct buf){0};
+    luaL_setmetatable(L, BUFFER);
     return b;
 }
 
-void vm_push_scratch(lua_State *L)
+void vm_buffer_to_string(lua_State *L)
 {
-    const struct buf *b = &vm_of(L)->scratch;
+    struct buf *b = lua_touserdata(L, -1);
     lua_pushlstring(L, b->data ? (const char *)b->data : "", b->len);
+    buf_free(b);
+    lua_remove(L, -2);
+}
+
+void vm_buffer_open(lua_State *L)
+{
+    luaL_newmetatable(L, BUFFER);
+    lua_pushcfunction(L, buffer_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
 }
 
 /* --- arguments -------------------------------------------------------------------------------- */

@@ -35,7 +35,6 @@ struct vm {
     unsigned idle_count;
     struct list tasks; /* all others, running or suspended */
     struct incoming incoming;
-    struct buf scratch;        /* for bytes on their way into a Lua string; between calls empty */
     struct conn_limits limits; /* before a route is known */
     int reporter;              /* registry reference of what reports errors, or LUA_NOREF */
     bool loading;              /* an app is being loaded: it must not act yet */
@@ -62,9 +61,12 @@ bool vm_protected(struct vm *vm, lua_CFunction body, void *context);
  * given places of L's stack. Never raises. */
 void vm_report(lua_State *L, const char *where, int error, int traceback);
 
-/* vm->scratch, emptied: it belongs to the vm, so that an error of Lua leaks nothing. */
-struct buf *vm_scratch(lua_State *L);
-void vm_push_scratch(lua_State *L); /* as a string */
+/* Pushes a userdata that owns a buffer, for bytes on their way into a Lua string: an error of Lua
+ * leaks nothing. */
+struct buf *vm_push_buffer(lua_State *L);
+/* The buffer on top of the stack is replaced by its bytes as a string. */
+void vm_buffer_to_string(lua_State *L);
+void vm_buffer_open(lua_State *L); /* the type */
 
 /* Arguments that come up in several types. */
 enum frame_opcode vm_check_kind(lua_State *L, int arg); /* "text" (default) | "binary" */

@@ -19,7 +19,7 @@ struct stream_ops {
     enum stream_status (*handshake)(struct stream *s);
     /* *got > 0 with STREAM_OK. Reads as much as there is, up to n. */
     enum stream_status (*read)(struct stream *s, void *bytes, size_t n, size_t *got);
-    /* *sent > 0 with STREAM_OK; it may be less than asked for. */
+    /* *sent > 0 with STREAM_OK; it may be less than asked for. Never waits for reading. */
     enum stream_status (*write)(struct stream *s, const struct iovec *parts, int count,
                                 size_t *sent);
     void (*shutdown)(struct stream *s); /* ends our half; reading goes on */

@@ -177,7 +177,12 @@ static enum stream_status tls_write(struct stream *s, const struct iovec *parts,
     }
     ERR_clear_error();
     int r = SSL_write_ex(s->state, bytes, n, sent);
-    return r == 1 ? STREAM_OK : judge(s, r);
+    if (r == 1)
+        return STREAM_OK;
+    enum stream_status status = judge(s, r);
+    /* Only a peer that stops in the middle of a KeyUpdate makes a write wait for reading. Waiting
+     * for a writable socket would then spin. */
+    return status == STREAM_RETRY && !s->wants_write ? STREAM_ERROR : status;
 }
 
 static void tls_shutdown(struct stream *s)
