@@ -120,8 +120,31 @@ $B/npm-%: tests/%/package-lock.json
 	@touch $@
 
 lint:
-	clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
-	luacheck --quiet $(shell git ls-files '*.lua')
+	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
+	@luacheck --quiet --no-color $(shell git ls-files '*.lua')
+
+# --- measuring (tests/bench/README.md) -----------------------------------------------------------
+
+BENCH      = $B/bench
+BENCH_LOAD = batch bench client conn histogram load
+
+$(BENCH)/%.o: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(CFLAGS) -Itests/bench -MMD -MP -c -o $@ $<
+$(BENCH)/load: $(BENCH_LOAD:%=$(BENCH)/%.o) $B/libwire.a $B/libbase.a
+	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^ -lcrypto
+$(BENCH)/rawecho: $(BENCH)/rawecho.o
+	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^
+$(BENCH)/probe: $(BENCH)/probe.o
+	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^ -pthread
+
+bench-echo: test-deps
+	@$(MAKE) --no-print-directory all $B/npm-bench $(addprefix $(BENCH)/,load rawecho probe)
+	@$(PYTHON) tests/bench/run --tidewire $B/tidewire --app apps/echo.lua --load $(BENCH)/load \
+	  --rawecho $(BENCH)/rawecho --probe $(BENCH)/probe
+bench-memory: deps
+	@$(MAKE) --no-print-directory all $(BENCH)/load
+	@$(PYTHON) tests/bench/memory --tidewire $B/tidewire --load $(BENCH)/load
 
 # --- what has to be there ------------------------------------------------------------------------
 
@@ -139,5 +162,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all units sanitized optimised run test npm lint deps test-deps install clean
+.PHONY: all units sanitized optimised bench-echo bench-memory run test npm lint deps test-deps install clean
 .SECONDARY:

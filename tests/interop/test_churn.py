@@ -2,6 +2,7 @@
 be left of them: no descriptor, no memory of Lua's, and, once the server has ended, no leak and no error
 of the sanitizers."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 ROUNDS = 6
+PATIENCE = 30  # seconds
 ROUTES = ("/echo", "/dialogue", "/slow", "/crowd")
 HEAD = ("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
@@ -35,7 +37,7 @@ class Peer:
     def __init__(self, url, route, authority):
         parts = urlsplit(url)
         self.route = route
-        self.sock = socket.create_connection((parts.hostname, parts.port), timeout=30)
+        self.sock = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
         self.tls = None
         if parts.scheme == "wss":
             self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -71,12 +73,10 @@ class Peer:
             self.tls.write(data)
             data = self.outgoing.read()
         self.sock.setblocking(False)
-        try:
+        with contextlib.suppress(BlockingIOError):
             while data:
                 data = data[self.sock.send(data):]
-        except BlockingIOError:
-            pass
-        self.sock.setblocking(True)
+        self.sock.settimeout(PATIENCE)
 
     def upgrade(self):
         self.send(HEAD.format(self.route).encode())
@@ -96,14 +96,13 @@ class Peer:
             seen += got
 
     def end_half(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # ENOTCONN: the server was faster with its end
+            self.sock.shutdown(socket.SHUT_WR)
 
     def read_to_the_end(self):
-        try:
+        with contextlib.suppress(ConnectionResetError):
             while self.sock.recv(65536):
                 pass
-        except ConnectionResetError:
-            pass
 
     def reset(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -255,10 +254,8 @@ def ends_tls_with_its_last_message(peer):
     talk(peer)
     if peer.tls:
         peer.tls.write(TEXT + TEXT)
-        try:
+        with contextlib.suppress(ssl.SSLError):  # the server's end has not come yet; ours is written
             peer.tls.unwrap()
-        except ssl.SSLError:
-            pass  # the server's own end has not come yet; ours is written
         peer.sock.sendall(peer.outgoing.read())  # the messages and the end of TLS, in one piece
     else:
         peer.send(TEXT + TEXT + CLOSE)
@@ -287,7 +284,7 @@ def churn(url, authority):
 
 def account(server):
     """What the app has left when all its connections have ended."""
-    with urllib.request.urlopen(server.url("/account", scheme="http"), timeout=60) as answer:
+    with urllib.request.urlopen(server.url("/account", scheme="http"), timeout=PATIENCE) as answer:
         return json.load(answer)
 
 
@@ -296,10 +293,10 @@ def worker(server):
     return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
 
-def wait_for_descriptors(server, count, patience=60):
+def wait_for_descriptors(server, count):
     """Connections that never were upgraded end without the app's knowledge."""
     folder = f"/proc/{worker(server)}/fd"
-    give_up = time.monotonic() + patience
+    give_up = time.monotonic() + PATIENCE
     while len(os.listdir(folder)) > count:
         assert time.monotonic() < give_up, sorted(os.readlink(f"{folder}/{n}") for n in os.listdir(folder))
         time.sleep(0.01)
