@@ -107,10 +107,10 @@ run: deps
 	@exec $B/tidewire run $(APP) --listen $(LISTEN)
 
 test: test-deps
-	@$(MAKE) --no-print-directory all sanitized optimised npm
+	@$(MAKE) --no-print-directory all sanitized optimised bench-tools npm
 	@$(PYTHON) tests/run
 
-check-%: all sanitized optimised
+check-%: all sanitized optimised bench-tools npm
 	@$(PYTHON) tests/run $*
 
 npm: $B/npm-interop $B/npm-bench
@@ -130,20 +130,20 @@ BENCH_LOAD = batch bench client conn histogram load
 
 $(BENCH)/%.o: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,CC) $(CC) $(CFLAGS) -Itests/bench -MMD -MP -c -o $@ $<
-$(BENCH)/load: $(BENCH_LOAD:%=$(BENCH)/%.o) $B/libwire.a $B/libbase.a
-	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^ -lcrypto
-$(BENCH)/rawecho: $(BENCH)/rawecho.o
-	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^
-$(BENCH)/probe: $(BENCH)/probe.o
+	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BENCH)/load: $(BENCH_LOAD:%=$(BENCH)/%.o)
+$(BENCH)/rawecho: $(BENCH)/rawecho.o $(BENCH)/bench.o
+$(BENCH)/probe: $(BENCH)/probe.o $(BENCH)/bench.o
+$(BENCH)/load $(BENCH)/rawecho $(BENCH)/probe:
 	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^ -pthread
+bench-tools: $(addprefix $(BENCH)/,load rawecho probe)
 
 bench-echo: test-deps
-	@$(MAKE) --no-print-directory all $B/npm-bench $(addprefix $(BENCH)/,load rawecho probe)
+	@$(MAKE) --no-print-directory all bench-tools $B/npm-bench
 	@$(PYTHON) tests/bench/run --tidewire $B/tidewire --app apps/echo.lua --load $(BENCH)/load \
 	  --rawecho $(BENCH)/rawecho --probe $(BENCH)/probe
 bench-memory: deps
-	@$(MAKE) --no-print-directory all $(BENCH)/load
+	@$(MAKE) --no-print-directory all bench-tools
 	@$(PYTHON) tests/bench/memory --tidewire $B/tidewire --load $(BENCH)/load
 
 # --- what has to be there ------------------------------------------------------------------------
@@ -162,5 +162,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all units sanitized optimised bench-echo bench-memory run test npm lint deps test-deps install clean
+.PHONY: all units sanitized optimised bench-tools bench-echo bench-memory run test npm lint deps test-deps install clean
 .SECONDARY:

@@ -1,4 +1,4 @@
--- HTTP beside WebSocket: clients count over ws://.../count, and GET /count tells the number to
+-- HTTP beside WebSocket: clients count over ws://.../, and GET /count tells the number to
 -- whoever asks, a monitor or curl. Both share app.state.
 --   tidewire run examples/http.lua
 local tidewire = require "tidewire"

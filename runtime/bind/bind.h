@@ -40,8 +40,9 @@ void plan_free(struct plan *plan);
 void vm_boot(struct vm *vm, const char *const *urls, size_t count,
              void (*done)(void *context, bool ok, const char *text), void *context);
 
-/* Runs the app's stop(), in a task; `done` is called once. */
-void vm_stop(struct vm *vm, void (*done)(void *context), void *context);
+/* When no connection is left: waits up to `within` ms for handlers that are suspended, such as a
+ * `close` that saves something, then runs the app's stop() in a task. `done` is called once. */
+void vm_stop(struct vm *vm, uint64_t within, void (*done)(void *context), void *context);
 
 /* The connections that the app serves; after vm_attach. */
 struct conn_set *vm_conns(struct vm *vm);

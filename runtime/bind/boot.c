@@ -156,8 +156,8 @@ static void after_boot(struct task *t, enum task_outcome outcome)
     }
     if (outcome == TASK_FAILED)
         vm_report(t->co, "the start of the app", 1, 2);
-    bool ok = outcome == TASK_DONE && lua_isstring(t->co, -2);
-    bool told = outcome == TASK_DONE && lua_isstring(t->co, ok ? -2 : -1);
+    bool ok = outcome == TASK_DONE && lua_type(t->co, -2) == LUA_TSTRING;
+    bool told = outcome == TASK_DONE && lua_type(t->co, ok ? -2 : -1) == LUA_TSTRING;
     b->done(b->context, ok, told ? lua_tostring(t->co, ok ? -2 : -1) : "");
     free(b);
 }
@@ -179,8 +179,10 @@ void vm_boot(struct vm *vm, const char *const *urls, size_t count,
 }
 
 struct stop {
+    struct vm *vm;
     void (*done)(void *context);
     void *context;
+    struct timer wait; /* for handlers to end */
 };
 
 static int stop_body(lua_State *L)
@@ -202,17 +204,43 @@ static void after_stop(struct task *t, enum task_outcome outcome)
     free(s);
 }
 
-void vm_stop(struct vm *vm, void (*done)(void *context), void *context)
+static void start_stop(struct timer *wait)
 {
-    struct stop *s = malloc(sizeof *s);
-    struct task *t = s ? task_new(vm, "stop") : NULL;
+    struct stop *s = list_entry(wait, struct stop, wait);
+    struct task *t = task_new(s->vm, "stop");
+    s->vm->stop = NULL;
     if (!t) {
+        s->done(s->context);
         free(s);
-        done(context);
         return;
     }
-    *s = (struct stop){done, context};
     t->owner = s;
     t->after = after_stop;
     task_run(t, stop_body);
+}
+
+void vm_handlers_ended(struct vm *vm)
+{
+    if (vm->stop)
+        loop_timer_set(vm->loop, &vm->stop->wait, 0);
+}
+
+void vm_stop_cancel(struct vm *vm)
+{
+    if (vm->stop)
+        loop_timer_cancel(vm->loop, &vm->stop->wait);
+    free(vm->stop);
+    vm->stop = NULL;
+}
+
+void vm_stop(struct vm *vm, uint64_t within, void (*done)(void *context), void *context)
+{
+    struct stop *s = calloc(1, sizeof *s);
+    if (!s) {
+        done(context);
+        return;
+    }
+    *s = (struct stop){.vm = vm, .done = done, .context = context, .wait = {.fire = start_stop}};
+    vm->stop = s;
+    loop_timer_set(vm->loop, &s->wait, vm->ws_count ? within : 0);
 }

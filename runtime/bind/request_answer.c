@@ -101,14 +101,6 @@ struct exchange {
     struct slice body; /* lives until the request is answered */
 };
 
-static int serve_ended(lua_State *L, int status, lua_KContext context)
-{
-    (void)L;
-    (void)status;
-    (void)context;
-    return 0;
-}
-
 static int serve_body(lua_State *L)
 {
     const struct exchange *x = vm_of(L)->current->owner;
@@ -116,7 +108,7 @@ static int serve_body(lua_State *L)
     request_push(L, x->conn, x->slot, (struct slice){NULL, 0}, true);
     lua_pushlstring(L, x->body.ptr ? x->body.ptr : "", x->body.len);
     lua_setiuservalue(L, -2, REQUEST_BODY);
-    lua_callk(L, 1, 0, 0, serve_ended);
+    lua_callk(L, 1, 0, 0, task_nothing);
     return 0;
 }
 

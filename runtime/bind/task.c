@@ -239,6 +239,14 @@ void task_resume(struct task *t)
     step(t, 0);
 }
 
+int task_nothing(lua_State *L, int status, lua_KContext context)
+{
+    (void)L;
+    (void)status;
+    (void)context;
+    return 0;
+}
+
 /* --- coroutines of the app -------------------------------------------------------------------- */
 
 /* When a coroutine that the app made awaits, the coroutine that resumed it awaits with it, up to
@@ -247,10 +255,19 @@ void task_resume(struct task *t)
 
 static int resume_inner(lua_State *L, int args);
 
+/* While it waits, a coroutine has AWAIT on top of its stack. */
+static bool is_waiting(lua_State *co)
+{
+    return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && is_await(co, 1);
+}
+
 static int resume_inner_again(lua_State *L, int status, lua_KContext context)
 {
+    lua_State *co = lua_tothread(L, 1);
     (void)status;
     (void)context;
+    if (is_waiting(co)) /* else the app has closed it meanwhile */
+        lua_pop(co, 1);
     return resume_inner(L, 0);
 }
 
@@ -266,7 +283,6 @@ static int resume_inner(lua_State *L, int args)
             end_wait(task_current(L));
             return refuse_await(L);
         }
-        lua_pop(co, 1);
         lua_pushlightuserdata(L, (void *)&AWAIT);
         return lua_yieldk(L, 1, 0, resume_inner_again);
     }
@@ -292,16 +308,26 @@ static bool is_tasks_own(lua_State *L, lua_State *co)
     return is;
 }
 
+/* Why a coroutine cannot be resumed by the app, or NULL. */
+static const char *refusal(lua_State *L, lua_State *co)
+{
+    if (co == L)
+        return "cannot resume non-suspended coroutine";
+    if (is_tasks_own(L, co))
+        return "cannot resume the coroutine of a handler: what it waits for resumes it";
+    return is_waiting(co) ? "cannot resume a coroutine that waits: what it waits for resumes it"
+                          : NULL;
+}
+
 /* coroutine.resume(co, ...) */
 static int l_resume(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);
     luaL_argexpected(L, co, 1, "coroutine");
-    if (co == L || is_tasks_own(L, co)) {
+    const char *why = refusal(L, co);
+    if (why) {
         lua_pushboolean(L, false);
-        lua_pushstring(L, co == L ? "cannot resume non-suspended coroutine"
-                                  : "cannot resume the coroutine of a handler: what it waits for "
-                                    "resumes it");
+        lua_pushstring(L, why);
         return 2;
     }
     int args = lua_gettop(L) - 1;

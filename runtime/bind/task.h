@@ -56,6 +56,9 @@ void task_resume(struct task *t);
 /* The current task; raises when the app is being loaded. */
 struct task *task_current(lua_State *L);
 
+/* A continuation for calls whose results nobody wants. */
+int task_nothing(lua_State *L, int status, lua_KContext context);
+
 void task_free_all(struct vm *vm);
 
 /* coroutine.resume and coroutine.wrap that let an await of an inner coroutine through. */

@@ -6,20 +6,12 @@
 
 /* --- time and tasks --------------------------------------------------------------------------- */
 
-static int slept(lua_State *L, int status, lua_KContext context)
-{
-    (void)L;
-    (void)status;
-    (void)context;
-    return 0;
-}
-
 int timer_sleep(lua_State *L)
 {
     uint64_t ms = vm_check_seconds(L, 1);
     vm_check_acting(L, "sleep");
     task_await_timeout(L, ms, task_resume);
-    return task_await(L, NULL, 0, slept);
+    return task_await(L, NULL, 0, task_nothing);
 }
 
 /* The function at `first` and all above it, as a task of its own, at the end of the turn. */
@@ -63,7 +55,7 @@ static int timer_body(lua_State *L)
         loop_timer_set(t->vm->loop, &t->timer, t->repeat);
     else
         timer_end(t);
-    lua_callk(L, 0, 0, 0, slept);
+    lua_callk(L, 0, 0, 0, task_nothing);
     return 0;
 }
 

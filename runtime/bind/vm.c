@@ -19,7 +19,8 @@
 static int on_panic(lua_State *L)
 {
     /* every entry is protected, so this is a fault of ours; abort() follows */
-    log_error(vm_of(L)->log, "panic in Lua: %s", luaL_tolstring(L, -1, NULL));
+    log_error(vm_of(L)->log, "panic in Lua: %s",
+              lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?");
     return 0;
 }
 
@@ -80,7 +81,7 @@ bool vm_attach(struct vm *vm, struct loop *loop)
         return false;
     vm->loop = loop;
     vm->topics = topics_new(seed);
-    vm->conns = conn_set_new(loop, ws_events(), &vm->limits, vm->log, seed, vm);
+    vm->conns = conn_set_new(loop, ws_events(), &vm->limits, seed, vm);
     return vm->topics && vm->conns;
 }
 
@@ -88,6 +89,7 @@ void vm_free(struct vm *vm)
 {
     if (!vm)
         return;
+    vm_stop_cancel(vm);
     if (vm->conns)
         conn_set_free(vm->conns); /* their last events still find the rest in place */
     if (vm->L) {

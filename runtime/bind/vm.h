@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 struct app;
+struct stop;
 struct task;
 struct ws;
 
@@ -42,6 +43,8 @@ struct vm {
     struct ws **ids;           /* slot of ws.id -> connection */
     size_t ids_cap, ids_free;
     uint64_t serial;
+    size_t ws_count;   /* connections whose handlers have not all ended */
+    struct stop *stop; /* waits for them, or NULL */
 };
 
 /* The vm of any of its threads. */
@@ -52,6 +55,10 @@ static inline struct vm *vm_of(lua_State *L)
 
 /* Raises unless the app may act: it is loaded, and there is a loop to act in. */
 void vm_check_acting(lua_State *L, const char *what);
+
+/* The last connection's last handler has ended: see vm_stop. */
+void vm_handlers_ended(struct vm *vm);
+void vm_stop_cancel(struct vm *vm);
 
 /* Runs `body(context)` as a protected call on the main thread, for what may raise although
  * nothing of the app runs. false: it raised; the message is logged. */

@@ -60,6 +60,7 @@ struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot)
     w->subscriber.limit = slot->limits.subscriptions;
     w->inbox.tail = &w->inbox.head;
     list_init(&w->timers);
+    vm->ws_count++;
     return w;
 }
 
@@ -96,6 +97,8 @@ void ws_release(struct ws *w)
     conn_unref(w->conn);
     w->conn = NULL;
     ws_unref(w);
+    if (--vm->ws_count == 0)
+        vm_handlers_ended(vm);
 }
 
 void ws_free_all(struct vm *vm)
@@ -151,7 +154,10 @@ void ws_push(lua_State *L, struct ws *w)
 
 struct ws *ws_check(lua_State *L, int arg)
 {
-    return *(struct ws **)luaL_checkudata(L, arg, WS);
+    struct ws *w = *(struct ws **)luaL_checkudata(L, arg, WS);
+    if (!w) /* collected: only a finalizer of the app can still see it */
+        luaL_error(L, "this connection is gone");
+    return w;
 }
 
 static int ws_gc(lua_State *L)
@@ -171,7 +177,11 @@ static const char *state_name(const struct ws *w)
 
 static int ws_tostring(lua_State *L)
 {
-    const struct ws *w = ws_check(L, 1);
+    const struct ws *w = *(struct ws **)luaL_checkudata(L, 1, WS);
+    if (!w) {
+        lua_pushliteral(L, "ws (gone)");
+        return 1;
+    }
     lua_pushfstring(L, "ws %s-%I-%I (%s)", w->vm->node, (LUAI_UACINT)w->id_slot,
                     (LUAI_UACINT)w->serial, state_name(w));
     return 1;

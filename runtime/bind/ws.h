@@ -43,6 +43,7 @@ struct ws {
     struct task *receiver; /* suspended in receive */
     struct inbox inbox;
     struct list timers;
+    struct ws_timer *firing; /* whose turn it is, until its body has begun */
     struct {
         uint16_t code;
         bool clean;

@@ -12,19 +12,11 @@
 
 /* --- tasks of a connection -------------------------------------------------------------------- */
 
-static int finished(lua_State *L, int status, lua_KContext context)
-{
-    (void)L;
-    (void)status;
-    (void)context;
-    return 0;
-}
-
 /* Calls a handler that may await: with a continuation, since Lua cannot yield across a call that
  * has none. Ends the body it is returned from. */
 int ws_call_handler(lua_State *L, int args)
 {
-    lua_callk(L, args, 0, 0, finished);
+    lua_callk(L, args, 0, 0, task_nothing);
     return 0;
 }
 

@@ -73,8 +73,7 @@ static void push_function(lua_State *L, const struct ws *w, int what)
 static int timer_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    struct ws_timer *t = due_timer(w);
-    t->due = false;
+    struct ws_timer *t = w->firing;
     int what = t->what;
     if (t->repeat)
         loop_timer_set(w->vm->loop, &t->timer, t->repeat);
@@ -90,6 +89,8 @@ bool ws_timer_run_due(struct ws *w)
     struct ws_timer *t = list_empty(&w->timers) ? NULL : due_timer(w);
     if (!t)
         return false;
+    t->due = false;
+    w->firing = t;
     ws_run(w, t->repeat ? "every" : "after", timer_body);
     return true;
 }

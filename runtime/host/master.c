@@ -163,23 +163,28 @@ static void on_failed(struct child *s, const char *why)
         fail(s->master);
 }
 
-static void on_channel(void *context)
+/* false: there is nothing more to read now. */
+static bool read_channel(struct child *s)
 {
-    struct child *s = context;
     char text[CHANNEL_TEXT_MAX + 1];
     switch (channel_receive(s->channel, text)) {
     case CHANNEL_READY:
         on_ready(s, text);
-        break;
+        return true;
     case CHANNEL_FAILED:
         on_failed(s, text);
-        break;
+        return true;
     case CHANNEL_END:
         close_channel(s);
-        break;
+        return false;
     default:
-        break;
+        return false;
     }
+}
+
+static void on_channel(void *context)
+{
+    read_channel(context);
 }
 
 static bool start_worker(struct child *s)
@@ -246,8 +251,9 @@ static void on_death(struct child *s, int status)
 {
     struct master *m = s->master;
     /* what it has said before it died is still to be read */
-    while (s->channel >= 0 && s->watch)
-        on_channel(s);
+    while (s->channel >= 0 && read_channel(s))
+        ;
+    close_channel(s);
     m->running--;
     if (!m->stopping)
         log_death(s, status);

@@ -18,6 +18,7 @@ struct worker {
     size_t listener_count;
     const char **urls; /* of the points; for the banner */
     bool serving, draining;
+    uint64_t drain_until;
     int status;
 };
 
@@ -41,8 +42,9 @@ static void stop_listening(struct worker *w)
 static void on_drained(void *context)
 {
     struct worker *w = context;
+    uint64_t now = loop_now(w->loop);
     stop_listening(w);
-    vm_stop(w->setup->vm, on_stopped, w);
+    vm_stop(w->setup->vm, now < w->drain_until ? w->drain_until - now : 0, on_stopped, w);
 }
 
 static void drain(struct worker *w)
@@ -54,6 +56,7 @@ static void drain(struct worker *w)
         loop_stop(w->loop);
         return;
     }
+    w->drain_until = loop_now(w->loop) + w->setup->plan->drain;
     conn_set_drain(vm_conns(w->setup->vm), CODE_GOING_AWAY, w->setup->plan->drain, on_drained, w);
 }
 

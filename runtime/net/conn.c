@@ -81,7 +81,7 @@ bool conn_accept(struct conn_set *set, struct stream *stream, const struct socka
     conn_set_began(c);
     c->last_in = conn_now(c);
     if (!conn_http_start(c)) {
-        conn_kill(c);
+        conn_abort(c);
         return false;
     }
     conn_enter(c, secure ? PHASE_TLS : PHASE_HEAD);
@@ -101,7 +101,7 @@ void conn_later(struct conn *c)
     loop_defer(c->set->loop, &c->later);
 }
 
-void conn_kill(struct conn *c)
+void conn_abort(struct conn *c)
 {
     if (c->phase == PHASE_DEAD)
         return;
@@ -114,11 +114,6 @@ void conn_kill(struct conn *c)
     if (c->set->corked == c)
         c->set->cork.len = 0;
     conn_later(c);
-}
-
-void conn_abort(struct conn *c)
-{
-    conn_kill(c);
 }
 
 /* The events that end a connection; once, from the loop. */
@@ -230,7 +225,7 @@ static void input(struct conn *c, unsigned char *bytes, size_t n)
     }
     size_t used = behind ? 0 : take_all(c, bytes, n);
     if (used < n && c->phase != PHASE_DEAD && !buf_append(&c->held, bytes + used, n - used))
-        conn_kill(c);
+        conn_abort(c);
     if (behind)
         take_held(c);
 }
@@ -241,18 +236,17 @@ static void on_eof(struct conn *c)
     switch (c->phase) {
     case PHASE_ANSWERING:
     case PHASE_RESPONDING:
-        c->http->keep_alive = false; /* a client may end its half and still read the answer */
-        break;
+        break; /* a client may end its half and still read the answers to what it has asked */
     case PHASE_HEAD:
     case PHASE_BODY:
         conn_linger(c, true); /* the last answer may not be written out yet */
         break;
     case PHASE_LINGER:
         if (!c->out.bytes)
-            conn_kill(c);
+            conn_abort(c);
         break; /* else when the rest is written */
     default:
-        conn_kill(c);
+        conn_abort(c);
     }
 }
 
@@ -274,7 +268,7 @@ static void on_readable(struct conn *c)
     case STREAM_OK:
         heard(c);
         input(c, c->set->rx, got);
-        if (c->phase != PHASE_DEAD && c->stream.ops->pending(&c->stream)) {
+        if (c->phase != PHASE_DEAD && (got == CONN_RX_SIZE || c->stream.ops->pending(&c->stream))) {
             c->read_again = true;
             conn_later(c);
         }
@@ -287,7 +281,7 @@ static void on_readable(struct conn *c)
         on_eof(c);
         break;
     case STREAM_ERROR:
-        conn_kill(c);
+        conn_abort(c);
     }
 }
 
@@ -302,7 +296,7 @@ static void on_tls_ready(struct conn *c)
     case STREAM_RETRY:
         break;
     default:
-        conn_kill(c);
+        conn_abort(c);
     }
 }
 
@@ -337,9 +331,9 @@ static void on_later(struct deferred *d)
     if (c->read_again && !c->blocked && wants_read(c))
         on_readable(c);
     conn_uncork(c);
-    /* the peer has ended its half before the handshake was answered, and all it said is taken */
-    if (c->phase == PHASE_OPEN && c->eof && !c->held.len)
-        conn_kill(c);
+    /* the peer has ended its half while it was answered, and now all it said is taken */
+    if (c->eof && !c->held.len && conn_wants_input(c))
+        on_eof(c);
     if (c->drain_due && c->phase == PHASE_OPEN) {
         c->drain_due = false;
         c->set->events->drain(c);
@@ -365,21 +359,24 @@ void conn_resume(struct conn *c, enum conn_pause reason)
     c->last_in = conn_now(c);
     c->ping_out = false;
     conn_arm(c);
-    c->read_again = c->stream.ops->pending(&c->stream);
+    c->read_again |= c->stream.ops->pending(&c->stream);
     conn_later(c);
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */
 
-static uint32_t left_of(const struct conn *c, uint32_t since, uint32_t limit)
+/* The system's own buffer may be so large that a slow reader makes no room in it for long: what the
+ * peer has acknowledged since the last look is progress too. */
+static bool is_stalled(struct conn *c)
 {
-    uint32_t gone = conn_elapsed(c, since);
-    return gone >= limit ? 0 : limit - gone;
-}
-
-static bool is_stalled(const struct conn *c)
-{
-    return c->out.bytes && c->limits->stall && !left_of(c, c->progress, c->limits->stall);
+    if (!c->out.bytes || !c->limits->stall || conn_left(c, c->progress, c->limits->stall))
+        return false;
+    unsigned unacknowledged = stream_unacknowledged(&c->stream);
+    if (unacknowledged == c->unacknowledged)
+        return true;
+    c->unacknowledged = unacknowledged;
+    c->progress = conn_now(c);
+    return false;
 }
 
 static uint32_t phase_deadline(const struct conn *c)
@@ -388,10 +385,10 @@ static uint32_t phase_deadline(const struct conn *c)
     case PHASE_TLS:
     case PHASE_HEAD:
     case PHASE_BODY:
-        return c->limits->handshake ? left_of(c, c->since, c->limits->handshake) : UINT32_MAX;
+        return c->limits->handshake ? conn_left(c, c->since, c->limits->handshake) : UINT32_MAX;
     case PHASE_LINGER:
         /* while the peer takes bytes, only the stall limit counts */
-        return c->out.bytes ? UINT32_MAX : left_of(c, c->since, c->limits->close);
+        return c->out.bytes ? UINT32_MAX : conn_left(c, c->since, c->limits->close);
     case PHASE_OPEN:
         return conn_ws_deadline(c);
     default:
@@ -403,7 +400,7 @@ void conn_arm(struct conn *c)
 {
     uint32_t due = phase_deadline(c);
     if (c->out.bytes && c->limits->stall) {
-        uint32_t stall = left_of(c, c->progress, c->limits->stall);
+        uint32_t stall = conn_left(c, c->progress, c->limits->stall);
         due = stall < due ? stall : due;
     }
     if (due == UINT32_MAX)
@@ -415,7 +412,7 @@ void conn_arm(struct conn *c)
 static void on_deadline(struct conn *c)
 {
     if (is_stalled(c)) {
-        conn_kill(c);
+        conn_abort(c);
         return;
     }
     if (phase_deadline(c) == 0) {
@@ -428,7 +425,7 @@ static void on_deadline(struct conn *c)
             conn_ws_timeout(c);
             break;
         default:
-            conn_kill(c);
+            conn_abort(c);
         }
     }
     if (c->phase != PHASE_DEAD)
@@ -473,10 +470,4 @@ bool conn_is_secure(const struct conn *c)
 struct slice conn_head(const struct conn *c)
 {
     return (struct slice){c->head, c->head_len};
-}
-
-void conn_set_limits(struct conn *c, const struct conn_limits *limits)
-{
-    c->limits = limits;
-    c->session.limits = &limits->session;
 }

@@ -11,7 +11,6 @@
 #ifndef TIDEWIRE_NET_CONN_H
 #define TIDEWIRE_NET_CONN_H
 
-#include "base/log.h"
 #include "base/slice.h"
 #include "net/limits.h"
 #include "net/loop.h"
@@ -45,10 +44,9 @@ struct conn_events {
 };
 
 /* The connections of one loop: they share buffers, limits and the owner's events.
- * `limits`, `events` and `log` are borrowed; `seed` is random (map.h). NULL: memory short. */
+ * `limits` and `events` are borrowed; `seed` is random (map.h). NULL: memory short. */
 struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *events,
-                              const struct conn_limits *limits, const struct log *log,
-                              uint64_t seed, void *context);
+                              const struct conn_limits *limits, uint64_t seed, void *context);
 void conn_set_free(struct conn_set *set); /* ends what is still connected, with `gone` */
 
 size_t conn_set_count(const struct conn_set *set);
@@ -64,6 +62,15 @@ void conn_set_bound(struct conn_set *set, size_t max, unsigned handshakes);
  * `done` is called when none is left, perhaps at once; new connections are refused. */
 void conn_set_drain(struct conn_set *set, uint16_t code, uint32_t within,
                     void (*done)(void *context), void *context);
+
+/* May a connection from this address be taken in now? */
+enum conn_admission {
+    CONN_ADMITTED,
+    CONN_REFUSED_FULL,    /* as many as allowed are open */
+    CONN_REFUSED_ADDRESS, /* its address has too many unfinished handshakes */
+    CONN_REFUSED_DRAINING,
+};
+enum conn_admission conn_set_admit(const struct conn_set *set, const struct sockaddr_storage *peer);
 
 /* Takes over an accepted stream. `peer` as accept() gave it. false: memory short; the stream is
  * closed. */
@@ -106,9 +113,6 @@ bool conn_respond_file(struct conn *c, unsigned status, struct slice fields, int
 bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
                   const struct conn_limits *limits);
 
-/* Limits of an open connection exchanged, from the next message on. */
-void conn_set_limits(struct conn *c, const struct conn_limits *limits);
-
 /* --- messages ----------------------------------------------------------------------------- */
 
 enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING, CONN_CLOSED };
@@ -131,7 +135,7 @@ enum conn_sent conn_ping(struct conn *c, const void *data, size_t n); /* n <= 12
  * reason: at most 123 bytes of UTF-8. */
 void conn_close(struct conn *c, uint16_t code, struct slice reason);
 void conn_reply_close(struct conn *c); /* see conn_events.peer_close */
-void conn_abort(struct conn *c);       /* ends TCP at once */
+void conn_abort(struct conn *c);       /* ends TCP now; the events follow at the turn's end */
 
 /* Reading stops while any reason holds; nothing is delivered meanwhile, nothing is lost. */
 enum conn_pause { CONN_PAUSE_APP = 1, CONN_PAUSE_QUEUE = 2 };

@@ -83,7 +83,7 @@ static void deliver(struct conn *c, const struct http_head *head)
 
 static bool will_keep_alive(const struct conn *c, const struct http_head *head)
 {
-    return !c->set->drain && !c->eof && !http_has_token(head, "Connection", "close");
+    return !c->set->drain && !http_has_token(head, "Connection", "close");
 }
 
 static void send_continue(struct conn *c)
@@ -163,7 +163,7 @@ size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n)
     if (before) {
         size_t room = limit + 1 - before; /* one more shows that it is too long */
         if (!buf_append(&h->head, bytes, n < room ? n : room)) {
-            conn_kill(c);
+            conn_abort(c);
             return n;
         }
         head = h->head.data;
@@ -176,11 +176,11 @@ size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n)
     }
     if (!end) {
         if (!before && !buf_append(&h->head, bytes, n))
-            conn_kill(c);
+            conn_abort(c);
         return n;
     }
     if (!keep_head(c, head, (size_t)end)) {
-        conn_kill(c);
+        conn_abort(c);
         return n;
     }
     buf_free(&h->head);
@@ -195,7 +195,7 @@ size_t conn_http_take_body(struct conn *c, const unsigned char *bytes, size_t n)
     struct http_head head;
     size_t piece = n < h->body_left ? n : (size_t)h->body_left;
     if (!buf_append(&h->body, bytes, piece)) {
-        conn_kill(c);
+        conn_abort(c);
         return n;
     }
     h->body_left -= piece;
@@ -236,7 +236,7 @@ static bool begin_answer(struct conn *c, unsigned status, struct slice fields, s
     size_t before = out ? out->len : 0;
     if (!out || !write_answer_head(c, out, status, fields, length) ||
         !buf_append(out, body.ptr, c->http->no_body || !has_length(status) ? 0 : body.len)) {
-        conn_kill(c);
+        conn_abort(c);
         return false;
     }
     conn_enter(c, PHASE_RESPONDING);
@@ -248,7 +248,7 @@ bool conn_respond(struct conn *c, unsigned status, struct slice fields, struct s
 {
     if (!begin_answer(c, status, fields, body, body.len))
         return false;
-    conn_http_written(c);
+    conn_http_answer_queued(c);
     return true;
 }
 
@@ -262,11 +262,11 @@ bool conn_respond_file(struct conn *c, unsigned status, struct slice fields, int
     }
     c->http->file = fd;
     c->http->file_at = offset;
-    c->http->file_left = c->http->no_body ? 0 : length;
+    c->http->file_left = c->http->no_body || !has_length(status) ? 0 : length;
     if (!begin_answer(c, status, fields, none, length))
         return false;
     conn_http_refill(c);
-    conn_http_written(c);
+    conn_http_answer_queued(c);
     return true;
 }
 
@@ -296,12 +296,12 @@ void conn_http_refill(struct conn *c)
     if (h->file_left && c->set->corked == c && c->set->cork.len)
         return;
     if (h->file_left && c->out.bytes < FILE_PIECE && !queue_piece(c))
-        conn_kill(c);
+        conn_abort(c);
 }
 
 /* The answer is complete when it is all queued; the next request is not read before the queue is
  * short, so that a client cannot pile up answers that it does not read. */
-void conn_http_written(struct conn *c)
+void conn_http_answer_queued(struct conn *c)
 {
     struct conn_http *h = c->http;
     if (c->phase != PHASE_RESPONDING || h->file_left || conn_buffered(c) > c->limits->send_soft)
@@ -333,10 +333,11 @@ bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
     size_t before = out ? out->len : 0;
     if (!out || !handshake_write_accept(out, http_find(&head, "Sec-WebSocket-Key")->value, protocol,
                                         fields)) {
-        conn_kill(c);
+        conn_abort(c);
         return false;
     }
     conn_http_free(c);
+    c->last_in = conn_now(c); /* what upgrade took is not the peer's silence */
     c->upgraded = true;
     c->limits = limits;
     session_init(&c->session, SESSION_SERVER, &limits->session);

@@ -34,7 +34,6 @@ struct conn_set {
     struct loop *loop;
     const struct conn_events *events;
     const struct conn_limits *limits;
-    const struct log *log;
     void *context;
     unsigned char *rx;   /* CONN_RX_SIZE bytes: no idle connection owns a buffer */
     struct buf cork;     /* output of the connection whose input is being handled */
@@ -59,8 +58,7 @@ struct conn_http {
     bool no_body; /* the request was HEAD */
     bool keep_alive;
     bool reused; /* not the connection's first request */
-    bool expects_continue;
-    int file; /* body of the answer, -1: none */
+    int file;    /* body of the answer, -1: none */
     uint64_t file_at, file_left;
 };
 
@@ -94,7 +92,8 @@ struct conn {
     uint32_t pinged;   /* when `ping_out` */
     uint32_t progress; /* when bytes were last taken, or began to wait */
     unsigned refs;
-    struct in6_addr peer; /* an IPv4 address is mapped */
+    unsigned unacknowledged; /* bytes, at the last look at a queue that does not move */
+    struct in6_addr peer;    /* an IPv4 address is mapped */
     uint16_t peer_port;
     uint8_t peer_family;
     uint8_t phase;
@@ -120,13 +119,19 @@ void conn_enter(struct conn *c, enum conn_phase phase); /* and arms its deadline
 void conn_later(struct conn *c);
 void conn_update_io(struct conn *c);
 void conn_arm(struct conn *c);
-void conn_kill(struct conn *c); /* closes the descriptor; the events follow at the turn's end */
 void conn_linger(struct conn *c, bool hang_up);
 bool conn_wants_input(const struct conn *c);
 uint32_t conn_now(const struct conn *c);
 static inline uint32_t conn_elapsed(const struct conn *c, uint32_t since)
 {
     return conn_now(c) - since;
+}
+
+/* What is left of a limit that began at `since`, ms. */
+static inline uint32_t conn_left(const struct conn *c, uint32_t since, uint32_t limit)
+{
+    uint32_t gone = conn_elapsed(c, since);
+    return gone >= limit ? 0 : limit - gone;
 }
 
 /* conn_out.c */
@@ -141,8 +146,8 @@ void conn_flush(struct conn *c);
 /* conn_http.c */
 size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n);
 size_t conn_http_take_body(struct conn *c, const unsigned char *bytes, size_t n);
-void conn_http_refill(struct conn *c);  /* more of a file's body, when there is room */
-void conn_http_written(struct conn *c); /* the answer may be complete */
+void conn_http_refill(struct conn *c);        /* more of a file's body, when there is room */
+void conn_http_answer_queued(struct conn *c); /* the answer may be complete */
 void conn_http_timeout(struct conn *c);
 bool conn_http_start(struct conn *c);
 void conn_http_free(struct conn *c);
@@ -151,14 +156,13 @@ void conn_http_free(struct conn *c);
 size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n);
 void conn_ws_timeout(struct conn *c);
 uint32_t conn_ws_deadline(const struct conn *c); /* ms from now; UINT32_MAX: none */
-void conn_ws_unblocked(struct conn *c);
+void conn_ws_send_pong(struct conn *c);
 void conn_ws_tell_closed(struct conn *c);
 void conn_ws_free(struct conn *c);
 
 /* conn_set.c */
 const char *conn_set_date(struct conn_set *set); /* for the Date field */
 void conn_set_removed(struct conn_set *set);
-bool conn_set_admits(const struct conn_set *set, const struct sockaddr_storage *peer);
 void conn_set_began(struct conn *c);   /* its handshake counts from now on */
 void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */
 

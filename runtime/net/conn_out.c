@@ -69,7 +69,7 @@ static size_t write_parts(struct conn *c, struct iovec *parts, int count)
             break;
         }
         if (status != STREAM_OK) {
-            conn_kill(c);
+            conn_abort(c);
             return 0;
         }
         total += sent;
@@ -112,7 +112,7 @@ static void write_or_queue(struct conn *c, const struct iovec *parts, int count)
     size_t taken = write_parts(c, copy, count);
     /* A frame that is half sent cannot be taken back: short of memory, the connection ends. */
     if (c->phase != PHASE_DEAD && !append_rest(c, parts, count, taken))
-        conn_kill(c);
+        conn_abort(c);
 }
 
 static void flush_cork(struct conn *c)
@@ -151,12 +151,12 @@ static void flush_queue(struct conn *c)
     }
 }
 
-/* All is written: what was waiting for that? */
-static void written(struct conn *c)
+/* Some or all is written: what was waiting for that? */
+static void after_flush(struct conn *c)
 {
     if (c->phase == PHASE_LINGER && !c->out.bytes) {
         if (c->hang_up || c->eof) {
-            conn_kill(c);
+            conn_abort(c);
         } else if (!c->half_closed) {
             c->half_closed = true;
             c->stream.ops->shutdown(&c->stream);
@@ -175,12 +175,12 @@ void conn_flush(struct conn *c)
     flush_queue(c);
     if (c->phase == PHASE_RESPONDING) {
         conn_http_refill(c);
-        conn_http_written(c);
+        conn_http_answer_queued(c);
     }
     if (c->phase == PHASE_OPEN && !c->blocked)
-        conn_ws_unblocked(c);
+        conn_ws_send_pong(c);
     if (c->phase != PHASE_DEAD)
-        written(c);
+        after_flush(c);
     if (c->phase != PHASE_DEAD)
         conn_update_io(c);
 }
@@ -211,7 +211,7 @@ static bool overflows(struct conn *c, size_t n)
     return queued && queued + n > c->limits->send_queue;
 }
 
-static enum conn_sent taken(struct conn *c)
+static enum conn_sent sent_result(struct conn *c)
 {
     if (c->phase == PHASE_DEAD)
         return CONN_NOT_OPEN;
@@ -255,14 +255,14 @@ enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *dat
         return refuse_overflow(c);
     if (n >= DIRECT_MIN && !c->blocked && !c->out.bytes) {
         send_direct(c, kind, data, n);
-        return taken(c);
+        return sent_result(c);
     }
     struct buf *out = conn_out_begin(c);
     size_t before = out ? out->len : 0;
     if (!out || !session_write_message(out, kind, data, n, NULL))
         return CONN_NO_MEMORY;
     conn_out_end(c, out, before);
-    return taken(c);
+    return sent_result(c);
 }
 
 enum conn_sent conn_send_shared(struct conn *c, struct shared *frame)
@@ -279,7 +279,7 @@ enum conn_sent conn_send_shared(struct conn *c, struct shared *frame)
         return CONN_NO_MEMORY;
     queue_grew(c, frame->frame.len);
     conn_later(c);
-    return taken(c);
+    return sent_result(c);
 }
 
 enum conn_sent conn_ping(struct conn *c, const void *data, size_t n)
@@ -291,5 +291,5 @@ enum conn_sent conn_ping(struct conn *c, const void *data, size_t n)
     if (!out || !session_write_ping(out, data, n, NULL))
         return CONN_NO_MEMORY;
     conn_out_end(c, out, before);
-    return taken(c);
+    return sent_result(c);
 }

@@ -15,8 +15,7 @@ struct conn_drain {
 };
 
 struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *events,
-                              const struct conn_limits *limits, const struct log *log,
-                              uint64_t seed, void *context)
+                              const struct conn_limits *limits, uint64_t seed, void *context)
 {
     struct conn_set *set = calloc(1, sizeof *set);
     if (!set)
@@ -24,7 +23,6 @@ struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *event
     set->loop = loop;
     set->events = events;
     set->limits = limits;
-    set->log = log;
     set->context = context;
     list_init(&set->all);
     set->rx = malloc(CONN_RX_SIZE);
@@ -43,7 +41,7 @@ void conn_set_free(struct conn_set *set)
 {
     while (!list_empty(&set->all)) {
         struct conn *c = list_entry(set->all.next, struct conn, all);
-        conn_kill(c);
+        conn_abort(c);
         deferred_cancel(&c->later);
         c->later.run(&c->later);
     }
@@ -108,12 +106,16 @@ static void count_handshake(struct conn_set *set, struct slice key, intptr_t ste
         map_remove(set->handshakes, key);
 }
 
-bool conn_set_admits(const struct conn_set *set, const struct sockaddr_storage *peer)
+enum conn_admission conn_set_admit(const struct conn_set *set, const struct sockaddr_storage *peer)
 {
     struct in6_addr room;
     struct slice key = address_key(peer, &room);
-    return !set->max_handshakes || !key.len ||
-           (uintptr_t)map_get(set->handshakes, key) < set->max_handshakes;
+    if (set->drain)
+        return CONN_REFUSED_DRAINING;
+    if (set->max_handshakes && key.len &&
+        (uintptr_t)map_get(set->handshakes, key) >= set->max_handshakes)
+        return CONN_REFUSED_ADDRESS;
+    return set->max && set->count >= set->max ? CONN_REFUSED_FULL : CONN_ADMITTED;
 }
 
 static struct slice key_of(const struct conn *c)
@@ -184,7 +186,8 @@ static bool is_open(const struct conn *c)
     return c->phase == PHASE_OPEN && !c->close_sent;
 }
 
-/* Closes a share of what is open, oldest first. */
+/* Closes a share of what is open, oldest first; those told move to the end of the list, out of the
+ * way of the next round. */
 static void on_step(struct timer *t)
 {
     struct conn_drain *d = list_entry(t, struct conn_drain, step);
@@ -193,8 +196,10 @@ static void on_step(struct timer *t)
     uint64_t left = d->spread_until > now ? d->spread_until - now : 0;
     uint64_t rounds = left / DRAIN_STEP + 1;
     size_t quota = set->count / rounds + 1;
-    for (struct list *node = set->all.next; node != &set->all && quota; node = node->next) {
+    for (size_t left_to_see = set->count; left_to_see && quota; left_to_see--) {
+        struct list *node = list_shift(&set->all);
         struct conn *c = list_entry(node, struct conn, all);
+        list_push(&set->all, node);
         if (is_open(c)) {
             end_for_drain(c, d->code);
             quota--;
@@ -209,7 +214,7 @@ static void on_cut(struct timer *t)
     struct conn_drain *d = list_entry(t, struct conn_drain, cut);
     struct list *all = &d->set->all;
     for (struct list *node = all->next; node != all; node = node->next)
-        conn_kill(list_entry(node, struct conn, all));
+        conn_abort(list_entry(node, struct conn, all));
 }
 
 static void on_none_left(struct deferred *deferred)

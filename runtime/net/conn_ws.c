@@ -50,7 +50,7 @@ static void write_close(struct conn *c, uint16_t code, struct slice reason)
     size_t before = out ? out->len : 0;
     c->close_sent = true;
     if (!out || !session_write_close(out, code, reason.ptr, reason.len, NULL)) {
-        conn_kill(c);
+        conn_abort(c);
         return;
     }
     conn_out_end(c, out, before);
@@ -104,7 +104,7 @@ static void write_pong(struct conn *c, const void *data, size_t n)
     struct buf *out = conn_out_begin(c);
     size_t before = out ? out->len : 0;
     if (!out || !session_write_pong(out, data, n, NULL)) {
-        conn_kill(c);
+        conn_abort(c);
         return;
     }
     conn_out_end(c, out, before);
@@ -123,15 +123,15 @@ static void answer_ping(struct conn *c, const void *data, size_t n)
     if (!c->pong)
         c->pong = calloc(1, sizeof *c->pong);
     if (!c->pong) {
-        conn_kill(c);
+        conn_abort(c);
         return;
     }
     c->pong->len = 0;
     if (!buf_append(c->pong, data, n))
-        conn_kill(c);
+        conn_abort(c);
 }
 
-void conn_ws_unblocked(struct conn *c)
+void conn_ws_send_pong(struct conn *c)
 {
     struct buf *pong = c->pong;
     if (!pong || c->close_sent)
@@ -194,28 +194,23 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
 
 /* --- deadlines -------------------------------------------------------------------------------- */
 
-static uint32_t left_of(const struct conn *c, uint32_t since, uint32_t limit)
-{
-    uint32_t gone = conn_elapsed(c, since);
-    return gone >= limit ? 0 : limit - gone;
-}
-
 static uint32_t ping_deadline(const struct conn *c)
 {
     if (c->ping_out)
-        return left_of(c, c->pinged, c->limits->pong_wait);
-    return c->limits->ping_interval ? left_of(c, c->last_in, c->limits->ping_interval) : UINT32_MAX;
+        return conn_left(c, c->pinged, c->limits->pong_wait);
+    return c->limits->ping_interval ? conn_left(c, c->last_in, c->limits->ping_interval)
+                                    : UINT32_MAX;
 }
 
 static uint32_t idle_deadline(const struct conn *c)
 {
-    return c->limits->idle ? left_of(c, c->last_in, c->limits->idle) : UINT32_MAX;
+    return c->limits->idle ? conn_left(c, c->last_in, c->limits->idle) : UINT32_MAX;
 }
 
 uint32_t conn_ws_deadline(const struct conn *c)
 {
     if (c->close_sent || c->close_received) /* the Close may be far back in the queue */
-        return c->out.bytes ? UINT32_MAX : left_of(c, c->since, c->limits->close);
+        return c->out.bytes ? UINT32_MAX : conn_left(c, c->since, c->limits->close);
     if (c->pauses)
         return UINT32_MAX; /* we do not listen, so the peer's silence says nothing */
     uint32_t ping = ping_deadline(c), idle = idle_deadline(c);
@@ -225,11 +220,11 @@ uint32_t conn_ws_deadline(const struct conn *c)
 void conn_ws_timeout(struct conn *c)
 {
     if (c->close_sent || c->close_received) {
-        conn_kill(c);
+        conn_abort(c);
     } else if (idle_deadline(c) == 0) {
         conn_close(c, 1001, slice_of("idle for too long"));
     } else if (c->ping_out) {
-        conn_kill(c);
+        conn_abort(c);
     } else {
         c->pinged = conn_now(c);
         c->ping_out = true;

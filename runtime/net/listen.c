@@ -15,7 +15,7 @@
 #define BACKLOG 4096
 #define QUERY_MAX 512
 
-struct request {
+struct opening {
     const char *url;
     size_t workers;
     struct listen_point **points;
@@ -25,7 +25,7 @@ struct request {
 
 #define FAIL(r, ...) (snprintf((r)->error, (r)->error_size, __VA_ARGS__), false)
 
-static struct listen_point *add_point(struct request *r)
+static struct listen_point *add_point(struct opening *r)
 {
     struct listen_point *p = calloc(1, sizeof *p);
     if (p)
@@ -109,7 +109,7 @@ static void name_point(struct listen_point *p, const struct sockaddr_storage *a)
 }
 
 /* A socket for each worker on one address. Port 0 is chosen by the first one. */
-static bool open_point(struct request *r, const struct addrinfo *a, struct tls_context *tls)
+static bool open_point(struct opening *r, const struct addrinfo *a, struct tls_context *tls)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = a->ai_addrlen;
@@ -136,7 +136,7 @@ static bool open_point(struct request *r, const struct addrinfo *a, struct tls_c
     return true;
 }
 
-static bool open_host(struct request *r, const struct uri *u, struct tls_context *tls)
+static bool open_host(struct opening *r, const struct uri *u, struct tls_context *tls)
 {
     char host[256], port[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
@@ -156,7 +156,7 @@ static bool open_host(struct request *r, const struct uri *u, struct tls_context
 
 /* --- wss: certificate and key of the query ---------------------------------------------------- */
 
-static bool copy_query(struct request *r, struct slice raw, char out[QUERY_MAX])
+static bool copy_query(struct opening *r, struct slice raw, char out[QUERY_MAX])
 {
     struct buf decoded = {0};
     bool ok = uri_query_decode(raw, &decoded) && decoded.len < QUERY_MAX &&
@@ -168,7 +168,7 @@ static bool copy_query(struct request *r, struct slice raw, char out[QUERY_MAX])
     return ok || FAIL(r, "cannot listen on %s: a file name in the query is too long", r->url);
 }
 
-static bool read_query(struct request *r, const struct uri *u, char cert[QUERY_MAX],
+static bool read_query(struct opening *r, const struct uri *u, char cert[QUERY_MAX],
                        char key[QUERY_MAX])
 {
     struct slice rest = u->query, name, value;
@@ -193,7 +193,7 @@ static bool read_query(struct request *r, const struct uri *u, char cert[QUERY_M
     return true;
 }
 
-static bool open_uri(struct request *r, const struct uri *u)
+static bool open_uri(struct opening *r, const struct uri *u)
 {
     char cert[QUERY_MAX], key[QUERY_MAX], why[512];
     struct tls_context *tls = NULL;
@@ -223,7 +223,7 @@ static bool remove_stale(const struct sockaddr_un *address)
     struct stat st;
     if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
         return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
     bool alive = connect(fd, (const void *)address, sizeof *address) == 0 || errno != ECONNREFUSED;
@@ -231,7 +231,7 @@ static bool remove_stale(const struct sockaddr_un *address)
     return !alive && unlink(address->sun_path) == 0;
 }
 
-static bool open_unix(struct request *r, const char *path)
+static bool open_unix(struct opening *r, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (!*path || strlen(path) >= sizeof address.sun_path)
@@ -279,7 +279,7 @@ static bool cut_port_zero(const char *url, char *out, size_t size)
 bool listen_open(const char *url, size_t workers, struct listen_point **points, char *error,
                  size_t error_size)
 {
-    struct request r = {url, workers, points, error, error_size};
+    struct opening r = {url, workers, points, error, error_size};
     struct uri u;
     if (strncmp(url, "unix:", 5) == 0)
         return open_unix(&r, url + 5);

@@ -3,6 +3,8 @@
 #include "net/conn_impl.h"
 
 #include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,12 @@
 struct listener {
     ev_io io;
     struct conn_set *set;
+    struct loop *loop; /* its loop */
     const struct listen_point *point;
     const struct log *log;
     struct timer retry;
     uint32_t backoff; /* ms; 0: accepting works */
-    struct log_limit errors, full;
+    struct log_limit errors, refused;
 };
 
 static bool is_passing(int error)
@@ -33,13 +36,12 @@ static bool is_passing(int error)
  * again at once, for ever. Stop listening for a while instead. */
 static void back_off(struct listener *l, int error)
 {
-    struct loop *loop = l->set->loop;
     l->backoff = l->backoff ? l->backoff * 2 : BACKOFF_MIN;
     if (l->backoff > BACKOFF_MAX)
         l->backoff = BACKOFF_MAX;
-    ev_io_stop(loop_ev(loop), &l->io);
-    loop_timer_set(loop, &l->retry, l->backoff);
-    if (log_allow(&l->errors, loop_now(loop)))
+    ev_io_stop(loop_ev(l->loop), &l->io);
+    loop_timer_set(l->loop, &l->retry, l->backoff);
+    if (log_allow(&l->errors, loop_now(l->loop)))
         log_warn(l->log, "cannot accept on %s: %s; trying again in %u ms", l->point->url,
                  strerror(error), l->backoff);
 }
@@ -47,40 +49,32 @@ static void back_off(struct listener *l, int error)
 static void on_retry(struct timer *t)
 {
     struct listener *l = list_entry(t, struct listener, retry);
-    ev_io_start(loop_ev(l->set->loop), &l->io);
+    ev_io_start(loop_ev(l->loop), &l->io);
 }
 
-static void turn_away(struct listener *l, int fd)
+/* Cheapest first: before TLS. Who floods gets no word; others are told to come back. */
+static void turn_away(struct listener *l, int fd, enum conn_admission why)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
-    if (!l->point->tls)
+    if (!l->point->tls && why != CONN_REFUSED_ADDRESS)
         (void)!send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
-    if (!l->set->drain && log_allow(&l->full, loop_now(l->set->loop)))
-        log_warn(l->log, "refused a connection: %zu are open, the limit `connections`",
-                 l->set->count);
-}
-
-/* Cheapest first: before TLS, and without a word. */
-static void drop_flood(struct listener *l, int fd)
-{
-    close(fd);
-    if (log_allow(&l->full, loop_now(l->set->loop)))
-        log_warn(l->log, "refused a connection: its address has %u unfinished handshakes",
-                 l->set->max_handshakes);
+    if (why != CONN_REFUSED_DRAINING && log_allow(&l->refused, loop_now(l->loop)))
+        log_warn(l->log, "refused a connection: %s",
+                 why == CONN_REFUSED_FULL
+                     ? "as many are open as the limit `connections` allows"
+                     : "its address has as many unfinished handshakes as the limit "
+                       "`handshakes_per_address` allows");
 }
 
 static void take_over(struct listener *l, int fd, const struct sockaddr_storage *peer)
 {
     struct stream stream;
     bool secure = l->point->tls != NULL;
-    if (l->set->drain || (l->set->max && l->set->count >= l->set->max)) {
-        turn_away(l, fd);
-        return;
-    }
-    if (!conn_set_admits(l->set, peer)) {
-        drop_flood(l, fd);
+    enum conn_admission admission = conn_set_admit(l->set, peer);
+    if (admission != CONN_ADMITTED) {
+        turn_away(l, fd, admission);
         return;
     }
     if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6) {
@@ -123,12 +117,13 @@ struct listener *listener_start(struct conn_set *set, const struct listen_point 
     if (!l)
         return NULL;
     l->set = set;
+    l->loop = conn_set_loop(set);
     l->point = point;
     l->log = log;
     l->retry.fire = on_retry;
     ev_io_init(&l->io, on_ready, point->fds[point->count == 1 ? 0 : worker], EV_READ);
     l->io.data = l;
-    ev_io_start(loop_ev(set->loop), &l->io);
+    ev_io_start(loop_ev(l->loop), &l->io);
     return l;
 }
 
@@ -136,7 +131,7 @@ void listener_stop(struct listener *l)
 {
     if (!l)
         return;
-    ev_io_stop(loop_ev(l->set->loop), &l->io);
-    loop_timer_cancel(l->set->loop, &l->retry);
+    ev_io_stop(loop_ev(l->loop), &l->io);
+    loop_timer_cancel(l->loop, &l->retry);
     free(l);
 }

@@ -2,6 +2,7 @@
 #ifndef TIDEWIRE_NET_LISTENER_H
 #define TIDEWIRE_NET_LISTENER_H
 
+#include "base/log.h"
 #include "net/conn.h"
 #include "net/tls.h"
 

@@ -141,11 +141,6 @@ void loop_stop(struct loop *l)
     ev_break(l->ev, EVBREAK_ALL);
 }
 
-void loop_forked(struct loop *l)
-{
-    ev_loop_fork(l->ev);
-}
-
 uint64_t loop_now(const struct loop *l)
 {
     return l->now;

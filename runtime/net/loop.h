@@ -20,9 +20,6 @@ void loop_free(struct loop *l);
 void loop_run(struct loop *l); /* until loop_stop */
 void loop_stop(struct loop *l);
 
-/* To be called in the child after a fork, before the loop is used there. */
-void loop_forked(struct loop *l);
-
 /* Milliseconds of a clock that never goes back, as of the start of this turn. */
 uint64_t loop_now(const struct loop *l);
 

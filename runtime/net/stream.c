@@ -1,6 +1,8 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -72,4 +74,10 @@ static const struct stream_ops socket_ops = {
 void stream_init(struct stream *s, int fd)
 {
     *s = (struct stream){.ops = &socket_ops, .fd = fd};
+}
+
+unsigned stream_unacknowledged(const struct stream *s)
+{
+    int n = 0;
+    return ioctl(s->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (unsigned)n : 0;
 }

@@ -24,8 +24,8 @@ struct stream_ops {
                                 size_t *sent);
     void (*shutdown)(struct stream *s); /* ends our half; reading goes on */
     void (*close)(struct stream *s);    /* closes and releases everything; once */
-    bool (*pending)(
-        const struct stream *s); /* bytes were read ahead: readiness does not show them */
+    /* is there more to read that readiness does not show? */
+    bool (*pending)(const struct stream *s);
 };
 
 struct stream {
@@ -37,5 +37,8 @@ struct stream {
 
 /* A stream over a connected, non-blocking socket, which it owns from then on. */
 void stream_init(struct stream *s, int fd);
+
+/* Bytes that the system has taken and the peer has not acknowledged. */
+unsigned stream_unacknowledged(const struct stream *s);
 
 #endif

@@ -35,8 +35,19 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* A server cannot ask anybody for the passphrase of an encrypted key. */
+static int no_passphrase(char *out, int size, int writing, void *context)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return 0;
+}
+
 static bool configure(SSL_CTX *ctx)
 {
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -206,8 +217,9 @@ static void tls_close(struct stream *s)
 
 static bool tls_pending(const struct stream *s)
 {
-    /* also the peer's end, read along with the last bytes before it: no event will tell of it */
-    return SSL_has_pending(s->state) || (SSL_get_shutdown(s->state) & SSL_RECEIVED_SHUTDOWN);
+    /* reading goes on until nothing is left, but the peer's end, read along with the last bytes
+     * before it, has not been told: no readiness will */
+    return SSL_get_shutdown(s->state) & SSL_RECEIVED_SHUTDOWN;
 }
 
 static const struct stream_ops tls_ops = {

@@ -1,0 +1,45 @@
+---@meta _
+-- A handler: what serves the connections of a route. `---@type tidewire.handler` checks one.
+
+---What a handler carries, or a route's table beside it.
+---@class tidewire.handler_options
+---@field protocols? string[] Subprotocols in the server's order of preference.
+---@field origins? string[] | "*" Where browsers may come from: those listed, or any; by default the same origin.
+---@field limits? tidewire.limits
+
+---At least one of message, open and run. But for upgrade, what a function returns does not matter.
+---@class tidewire.handler: tidewire.handler_options
+---Before the 101. nil or true accept; a table accepts and becomes ws.state; `tidewire.refuse(...)` refuses.
+---@field upgrade? fun(req: tidewire.request): (table | tidewire.refusal | true | nil)
+---@field open? fun(ws: tidewire.ws): ... The first with a connection.
+---@field message? fun(ws: tidewire.ws, data: string, kind: tidewire.kind): ... A whole message; text is valid UTF-8.
+---@field run? fun(ws: tidewire.ws): ... Instead of message: when it returns, the connection is closed with 1000.
+---@field drain? fun(ws: tidewire.ws): ... The send queue is short again after a send had returned "buffered".
+---Exactly once; clean: both sides have sent their Close frame.
+---@field close? fun(ws: tidewire.ws, code: integer, reason: string, clean: boolean): ...
+---A callback has raised; without it: logged, and closed with 1011.
+---@field error? fun(ws: tidewire.ws, err: any, traceback: string): ...
+---@field [string] any A function that a timer names.
+
+---Limits of a route. 0 turns off ping_interval and idle.
+---@class tidewire.limits
+---@field message? tidewire.size 1 MiB by default; above: closed with 1009.
+---@field fragments? integer Of one message; 1,024 by default; above: closed with 1008.
+---@field ping_interval? tidewire.duration Silence before a ping is sent; 25 s by default.
+---@field pong_wait? tidewire.duration For its pong; 20 s by default; then the connection is ended, 1006.
+---@field idle? tidewire.duration Without inbound traffic; 120 s by default; then closed with 1001.
+---@field close? tidewire.duration For the closing handshake; 10 s by default; then TCP is ended.
+---@field send_soft? tidewire.size The queue above which a send returns "buffered"; 256 KiB by default.
+---@field send_queue? tidewire.size The longest queue, at least `message`; 1 MiB by default; above: closed with 1013.
+---@field stall? tidewire.duration A queue without progress; 10 s by default; then the connection is ended.
+---@field subscriptions? integer Of one connection; 128 by default, 0: none; above: `nil, "limit"`.
+
+---Limits as tidewire.lua may set them: those of all routes, and those of the process.
+---@class tidewire.process_limits: tidewire.limits
+---@field handshake? tidewire.duration From accept to the end of the request's head; 10 s by default; then 408.
+---@field head? tidewire.size Of a request; 16 KiB by default; above: 431.
+---@field headers? integer Fields of a request; 100 by default, and at most; above: 431.
+---@field body? tidewire.size Of a plain request; 1 MiB by default; above: 413.
+---@field connections? integer Of each worker; by default nine tenths of the descriptors; above: 503.
+---@field handshakes_per_address? integer Unfinished ones; 1,024 by default; above: refused before TLS.
+---@field drain? tidewire.duration At the end, for connections to close; 30 s by default, 0: at once; then they are cut.
