@@ -57,14 +57,14 @@ describe("app.check", function()
         assert.equal("/x", check({ routes = { ["/x"] = handler } }).routes[1].pattern)
     end)
 
-    it("has timers, start, stop, migrate and the version of the state", function()
+    it("has timers, start, stop and the version of the state", function()
         local got = check(with {
             timers = { sweep = { every = "1 min", run = print }, beat = { every = 0.5, run = noop } },
-            start = noop, stop = print, migrate = noop, state_version = 3,
+            start = noop, stop = print, state_version = 3,
         })
         assert.same({ { name = "beat", every = 0.5, run = noop }, { name = "sweep", every = 60, run = print } },
             got.timers)
-        assert.same({ noop, print, noop, 3 }, { got.start, got.stop, got.migrate, got.state_version })
+        assert.same({ noop, print, 3 }, { got.start, got.stop, got.state_version })
         assert.equal(3, got.object.state_version)
     end)
 
@@ -103,7 +103,7 @@ describe("app.check", function()
 
     it("tells fields that it does not have", function()
         assert.equal("routs: unknown field (did you mean `routes`?)", refused(app.declare { routs = {} }))
-        assert.equal("colour: unknown field; known are routes, timers, start, stop, state_version, migrate",
+        assert.equal("colour: unknown field; known are routes, timers, start, stop, state_version",
             refused(with { colour = 1 }))
         assert.equal("topics: options of topics (history, ttl, presence, slow) are not available in this version; "
             .. "topics as such need no declaration: use ws:subscribe and ws:publish",
@@ -128,7 +128,7 @@ describe("app.check", function()
     it("tells what is wrong with the rest", function()
         assert.equal("start: expected a function, got a table", refused(with { start = {} }))
         assert.equal("stop: expected a function, got a string", refused(with { stop = "x" }))
-        assert.equal("migrate: expected a function, got a string", refused(with { migrate = "x" }))
+        assert.equal("migrate: migration is not available in this version", refused(with { migrate = noop }))
         assert.equal("state_version: expected a whole number from 1, got 0", refused(with { state_version = 0 }))
         assert.equal("state_version: expected a whole number from 1, got 1.5", refused(with { state_version = 1.5 }))
         assert.equal('state_version: expected a whole number from 1, got "2"', refused(with { state_version = "2" }))

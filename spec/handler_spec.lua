@@ -16,7 +16,7 @@ end
 describe("handler.check", function()
     it("takes every callback, and functions that timers may name", function()
         assert.same({}, check {
-            upgrade = noop, open = noop, message = noop, drain = noop, close = noop, error = noop, migrate = noop,
+            upgrade = noop, open = noop, message = noop, drain = noop, close = noop, error = noop,
             tick = noop, flush_all = noop,
         })
         assert.same({}, check { run = noop })
@@ -110,10 +110,10 @@ describe("handler.check_origins", function()
     it("brings them into the form that browsers send", function()
         assert.equal("*", origins "*")
         assert.same({
-            "https://ops.example", "http://localhost:8080", "https://a.example", "http://[::1]:9000", "null",
+            "https://ops.example", "http://localhost:8080", "https://a.example", "http://[::1]:9000",
             "http://a.example:443", "https://b.example",
         }, origins {
-            "https://OPS.example", "http://localhost:8080", "https://a.example:443", "http://[::1]:9000", "null",
+            "https://OPS.example", "http://localhost:8080", "https://a.example:443", "http://[::1]:9000",
             "http://a.example:443", "HTTPS://b.example",
         })
     end)
@@ -128,7 +128,8 @@ describe("handler.check_origins", function()
             ["origins[1]: " .. what .. '"https://ops.example/"'] = { "https://ops.example/" },
             ["origins[1]: " .. what .. '"https://ops.example:"'] = { "https://ops.example:" },
             ["origins[1]: " .. what .. '"https://u@ops.example"'] = { "https://u@ops.example" },
-            ["origins[2]: " .. what .. "a number"] = { "null", 5 },
+            ["origins[2]: " .. what .. "a number"] = { "https://a.example", 5 },
+            ['origins[1]: "null" is what every page without an origin of its own sends: it names nobody'] = { "null" },
         } do
             local result, said = origins(given)
             assert.is_nil(result)

@@ -5,13 +5,13 @@ local nearest = require "tidewire.nearest"
 
 local handler = {}
 
-local callbacks = { "close", "drain", "error", "message", "migrate", "open", "run", "upgrade" }
+local callbacks = { "close", "drain", "error", "message", "open", "run", "upgrade" }
 
 --- Options that a handler carries, or the table of a route beside it.
 handler.options = { "limits", "origins", "protocols" }
 
 -- Options of the API that this version does not have.
-local later = { compression = "compression", proxy = "support for proxies" }
+local later = { compression = "compression", migrate = "migration", proxy = "support for proxies" }
 
 local is_callback, is_option = {}, {}
 for _, name in ipairs(callbacks) do
@@ -23,7 +23,7 @@ end
 
 --- Fails when `value` has an option that this version does not have, unless it is turned off.
 function handler.refuse_later(value, path)
-    for _, name in ipairs { "compression", "proxy" } do
+    for _, name in ipairs { "compression", "migrate", "proxy" } do
         if value[name] then
             expect.fail(expect.field(path, name), "%s is not available in this version", later[name])
         end
@@ -100,7 +100,7 @@ local function check_origin(value, path)
     if type(value) ~= "string" then
         expect.fail(path, "expected %s, got %s", what, expect.kind(value))
     elseif value == "null" then
-        return value
+        expect.fail(path, '"null" is what every page without an origin of its own sends: it names nobody')
     end
     local scheme, host, port = value:lower():match("^(%a[%w+.-]*)://([^%s/?#@:]+):?(%d*)$")
     if not scheme then

@@ -1,8 +1,10 @@
 """Servers for these tests: the app is Lua text in the test, and tells what it sees by note()."""
 
+import os
 import pathlib
 import re
 import textwrap
+import time
 
 from peer import Peer, connect
 from tidewire import Server
@@ -77,6 +79,11 @@ class LiveServer(Server):
         pid = self.process.pid
         return [int(n) for n in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
+    @staticmethod
+    def descriptors(pid):
+        """How many descriptors a process has."""
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
     def signal(self, which):
         self.process.send_signal(which)
 
@@ -97,6 +104,14 @@ class LiveServer(Server):
         for peer in self.peers:
             peer.sock.close()
         super().__exit__(kind, error, trace)
+
+
+def wait_until(satisfied, timeout=30):
+    """For what tells nobody when it happens: asks again and again."""
+    deadline = time.monotonic() + timeout
+    while not satisfied():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
 
 
 def _notes(lines):

@@ -30,7 +30,6 @@ def site(live, tmp_path):
     os.symlink("..", root / "public/up")
     os.symlink("a.txt", root / "public/inside.txt")
     os.mkfifo(root / "public/fifo")
-    (root / "public/locked.txt").touch(mode=0)
     server.root = root
     return server
 
