@@ -1,0 +1,104 @@
+/* A vm's life: made for a command, given a loop in a worker, freed. */
+#include "bind/app.h"
+#include "bind/bind.h"
+#include "bind/core.h"
+#include "bind/task.h"
+#include "bind/ws.h"
+
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+static int on_panic(lua_State *L)
+{
+    /* every entry is protected, so this is a fault of ours; abort() follows */
+    log_error(vm_of(L)->log, "panic in Lua: %s",
+              lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?");
+    return 0;
+}
+
+static void on_warning(void *context, const char *message, int to_continue)
+{
+    const struct vm *vm = context;
+    (void)to_continue;
+    if (*message != '@') /* control messages of warn() */
+        log_warn(vm->log, "%s", message);
+}
+
+static int open_state(lua_State *L)
+{
+    luaL_openlibs(L);
+    task_open_coroutines(L);
+    core_open(L);
+    return 0;
+}
+
+struct vm *vm_new(const struct log *log)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (!vm)
+        return NULL;
+    vm->log = log;
+    vm->reporter = LUA_NOREF;
+    vm->limits = (struct conn_limits)CONN_LIMITS_DEFAULT;
+    list_init(&vm->idle);
+    list_init(&vm->tasks);
+    vm->L = luaL_newstate();
+    if (vm->L) {
+        *(struct vm **)lua_getextraspace(vm->L) = vm;
+        lua_atpanic(vm->L, on_panic);
+        lua_setwarnf(vm->L, on_warning, vm);
+        if (vm_protected(vm, open_state, NULL))
+            return vm;
+    }
+    log_error(log, "cannot set up Lua: out of memory");
+    vm_free(vm);
+    return NULL;
+}
+
+/* A connection's id is a handle for sending to it: it must not be guessed from another one's. */
+static bool draw_random(struct vm *vm, uint64_t *seed)
+{
+    uint64_t random[2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return false;
+    snprintf(vm->node, sizeof vm->node, "%016llx", (unsigned long long)random[0]);
+    *seed = random[1];
+    return true;
+}
+
+bool vm_attach(struct vm *vm, struct loop *loop)
+{
+    uint64_t seed;
+    if (!draw_random(vm, &seed))
+        return false;
+    vm->loop = loop;
+    vm->topics = topics_new(seed);
+    vm->conns = conn_set_new(loop, ws_events(), &vm->limits, seed, vm);
+    return vm->topics && vm->conns;
+}
+
+void vm_free(struct vm *vm)
+{
+    if (!vm)
+        return;
+    vm_stop_cancel(vm);
+    if (vm->conns)
+        conn_set_free(vm->conns); /* their last events still find the rest in place */
+    if (vm->L) {
+        task_free_all(vm);
+        ws_free_all(vm);
+        lua_close(vm->L);
+    }
+    app_free(vm->app);
+    if (vm->topics)
+        topics_free(vm->topics);
+    free(vm->ids);
+    free(vm);
+}
+
+struct conn_set *vm_conns(struct vm *vm)
+{
+    return vm->conns;
+}
