@@ -139,21 +139,86 @@ void conn_linger(struct conn *c, bool hang_up)
     conn_later(c);
 }
 
-/* --- readiness -------------------------------------------------------------------------------- */
+/* --- phases ----------------------------------------------------------------------------------- */
+
+static size_t ignore(struct conn *c, unsigned char *bytes, size_t n)
+{
+    (void)c;
+    (void)bytes;
+    return n;
+}
+
+/* A client may end its half and still read the answer. */
+static void eof_wait(struct conn *c)
+{
+    (void)c;
+}
+
+/* The last answer may not be written out yet. */
+static void eof_hang_up(struct conn *c)
+{
+    conn_linger(c, true);
+}
+
+static void eof_linger(struct conn *c)
+{
+    if (!c->out.bytes) /* else when the rest is written */
+        conn_abort(c);
+}
+
+static uint32_t no_deadline(const struct conn *c)
+{
+    (void)c;
+    return UINT32_MAX;
+}
+
+static uint32_t handshake_deadline(const struct conn *c)
+{
+    return c->limits->handshake ? conn_left(c, c->since, c->limits->handshake) : UINT32_MAX;
+}
+
+/* While the peer takes bytes, only the stall limit counts. */
+static uint32_t linger_deadline(const struct conn *c)
+{
+    return c->out.bytes ? UINT32_MAX : conn_left(c, c->since, c->limits->close);
+}
+
+/* What a connection does with input, with the end of input and with time, phase by phase. */
+static const struct phase_rule {
+    size_t (*take)(struct conn *c, unsigned char *bytes, size_t n); /* NULL: takes no input */
+    void (*on_eof)(struct conn *c);
+    uint32_t (*deadline)(const struct conn *c); /* ms from now; UINT32_MAX: none */
+    void (*on_deadline)(struct conn *c);
+} phase_rules[] = {
+    [PHASE_TLS] = {NULL, conn_abort, handshake_deadline, conn_abort},
+    [PHASE_HEAD] = {conn_http_take_head, eof_hang_up, handshake_deadline, conn_http_timeout},
+    [PHASE_BODY] = {conn_http_take_body, eof_hang_up, handshake_deadline, conn_http_timeout},
+    [PHASE_ANSWERING] = {NULL, eof_wait, no_deadline, NULL},
+    [PHASE_RESPONDING] = {NULL, eof_wait, no_deadline, NULL},
+    [PHASE_OPEN] = {conn_ws_take, conn_abort, conn_ws_deadline, conn_ws_timeout},
+    [PHASE_LINGER] = {ignore, eof_linger, linger_deadline, conn_abort},
+    [PHASE_DEAD] = {NULL, eof_wait, no_deadline, NULL},
+};
+
+static const struct phase_rule *rule_of(const struct conn *c)
+{
+    return &phase_rules[c->phase];
+}
 
 bool conn_wants_input(const struct conn *c)
 {
-    switch (c->phase) {
-    case PHASE_HEAD:
-    case PHASE_BODY:
-    case PHASE_LINGER:
-        return true;
-    case PHASE_OPEN:
-        return !c->pauses || c->close_sent; /* for the peer's Close; data are discarded */
-    default:
-        return false;
-    }
+    if (c->phase == PHASE_OPEN && c->pauses)
+        return c->close_sent; /* for the peer's Close; data are discarded */
+    return rule_of(c)->take != NULL;
 }
+
+static void on_eof(struct conn *c)
+{
+    c->eof = true;
+    rule_of(c)->on_eof(c);
+}
+
+/* --- readiness -------------------------------------------------------------------------------- */
 
 static bool wants_read(const struct conn *c)
 {
@@ -183,25 +248,11 @@ void conn_update_io(struct conn *c)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-static size_t take(struct conn *c, unsigned char *bytes, size_t n)
-{
-    switch (c->phase) {
-    case PHASE_HEAD:
-        return conn_http_take_head(c, bytes, n);
-    case PHASE_BODY:
-        return conn_http_take_body(c, bytes, n);
-    case PHASE_OPEN:
-        return conn_ws_take(c, bytes, n);
-    default:
-        return n; /* lingering: read to the end, and ignored */
-    }
-}
-
 static size_t take_all(struct conn *c, unsigned char *bytes, size_t n)
 {
     size_t used = 0;
     while (used < n && conn_wants_input(c) && c->set->budget)
-        used += take(c, bytes + used, n - used);
+        used += rule_of(c)->take(c, bytes + used, n - used);
     if (used < n && !c->set->budget)
         conn_later(c); /* the others have their turn first */
     return used;
@@ -228,26 +279,6 @@ static void input(struct conn *c, unsigned char *bytes, size_t n)
         conn_abort(c);
     if (behind)
         take_held(c);
-}
-
-static void on_eof(struct conn *c)
-{
-    c->eof = true;
-    switch (c->phase) {
-    case PHASE_ANSWERING:
-    case PHASE_RESPONDING:
-        break; /* a client may end its half and still read the answers to what it has asked */
-    case PHASE_HEAD:
-    case PHASE_BODY:
-        conn_linger(c, true); /* the last answer may not be written out yet */
-        break;
-    case PHASE_LINGER:
-        if (!c->out.bytes)
-            conn_abort(c);
-        break; /* else when the rest is written */
-    default:
-        conn_abort(c);
-    }
 }
 
 /* Any byte is a sign of life, not only a Pong. */
@@ -379,26 +410,9 @@ static bool is_stalled(struct conn *c)
     return false;
 }
 
-static uint32_t phase_deadline(const struct conn *c)
-{
-    switch (c->phase) {
-    case PHASE_TLS:
-    case PHASE_HEAD:
-    case PHASE_BODY:
-        return c->limits->handshake ? conn_left(c, c->since, c->limits->handshake) : UINT32_MAX;
-    case PHASE_LINGER:
-        /* while the peer takes bytes, only the stall limit counts */
-        return c->out.bytes ? UINT32_MAX : conn_left(c, c->since, c->limits->close);
-    case PHASE_OPEN:
-        return conn_ws_deadline(c);
-    default:
-        return UINT32_MAX;
-    }
-}
-
 void conn_arm(struct conn *c)
 {
-    uint32_t due = phase_deadline(c);
+    uint32_t due = rule_of(c)->deadline(c);
     if (c->out.bytes && c->limits->stall) {
         uint32_t stall = conn_left(c, c->progress, c->limits->stall);
         due = stall < due ? stall : due;
@@ -415,19 +429,8 @@ static void on_deadline(struct conn *c)
         conn_abort(c);
         return;
     }
-    if (phase_deadline(c) == 0) {
-        switch (c->phase) {
-        case PHASE_HEAD:
-        case PHASE_BODY:
-            conn_http_timeout(c);
-            break;
-        case PHASE_OPEN:
-            conn_ws_timeout(c);
-            break;
-        default:
-            conn_abort(c);
-        }
-    }
+    if (rule_of(c)->deadline(c) == 0)
+        rule_of(c)->on_deadline(c);
     if (c->phase != PHASE_DEAD)
         conn_arm(c);
 }

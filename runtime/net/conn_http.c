@@ -154,7 +154,7 @@ static bool keep_head(struct conn *c, const void *bytes, size_t n)
 
 /* A head that came in one piece is taken from the receive buffer at once; only one in pieces is
  * collected. */
-size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n)
+size_t conn_http_take_head(struct conn *c, unsigned char *bytes, size_t n)
 {
     struct conn_http *h = c->http;
     size_t before = h->head.len, limit = c->limits->head;
@@ -189,7 +189,7 @@ size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n)
     return (size_t)end - before;
 }
 
-size_t conn_http_take_body(struct conn *c, const unsigned char *bytes, size_t n)
+size_t conn_http_take_body(struct conn *c, unsigned char *bytes, size_t n)
 {
     struct conn_http *h = c->http;
     struct http_head head;

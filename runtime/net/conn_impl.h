@@ -144,8 +144,8 @@ void conn_uncork(struct conn *c); /* writes what was corked */
 void conn_flush(struct conn *c);
 
 /* conn_http.c */
-size_t conn_http_take_head(struct conn *c, const unsigned char *bytes, size_t n);
-size_t conn_http_take_body(struct conn *c, const unsigned char *bytes, size_t n);
+size_t conn_http_take_head(struct conn *c, unsigned char *bytes, size_t n);
+size_t conn_http_take_body(struct conn *c, unsigned char *bytes, size_t n);
 void conn_http_refill(struct conn *c);        /* more of a file's body, when there is room */
 void conn_http_answer_queued(struct conn *c); /* the answer may be complete */
 void conn_http_timeout(struct conn *c);

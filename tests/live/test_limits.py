@@ -74,11 +74,12 @@ def test_head(live, limits, fields, status):
 
 
 def test_head_without_end(live):
-    server = with_limits(live, "", "{ limits = { head = 1000 } }")
+    server = with_limits(live, "", "{ limits = { head = 1000, close = 0.2 } }")
     peer = server.peer()
-    peer.send(b"GET / HTTP/1.1\r\nX: ")
+    peer.send(b"GET / HTTP/1.1\r\nX: " + b"y" * 1000)
+    assert peer.answer().status == 431
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
-        for _ in range(10000):
+        while True:
             peer.send(b"y" * 1000)
     assert server.peer().ask().status == 426
 

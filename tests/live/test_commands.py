@@ -1,0 +1,214 @@
+"""The command line: one clear message on stderr for each mistake, the right status, no traceback of ours."""
+
+import json
+import socket
+import subprocess
+
+import pytest
+from live import write_app
+from peer import Peer, connect
+from tidewire import SANITIZER, binary
+
+ECHO = "return { message = function(ws, data) ws:send(data) end }"
+
+
+def tidewire(*args, **options):
+    done = subprocess.run([binary(), *map(str, args)], capture_output=True, text=True, timeout=30, **options)
+    assert not SANITIZER.search(done.stderr), done.stderr
+    return done
+
+
+def assert_failed(done, status, *told):
+    """One message of `tidewire:`, and nothing of how the runtime is made."""
+    assert done.returncode == status, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("tidewire: ") and done.stderr.endswith("\n"), done.stderr
+    assert done.stderr.count("tidewire: ") == 1, done.stderr
+    for text in told:
+        assert text in done.stderr, done.stderr
+    for ours in ("lua/tidewire", "[C]", "tidewire/app.lua", "runtime/"):
+        assert ours not in done.stderr, done.stderr
+
+
+LISTEN = ("--listen", "ws://127.0.0.1:0")
+COMMANDS = pytest.mark.parametrize("command", [("run", *LISTEN), ("check",)], ids=["run", "check"])
+
+
+@COMMANDS
+def test_missing_script(tmp_path, command):
+    assert_failed(tidewire(*command, tmp_path / "none.lua"), 1, "none.lua", "No such file")
+    assert_failed(tidewire(*command, tmp_path), 1, "no app.lua")
+
+
+@COMMANDS
+@pytest.mark.parametrize("source, place, told", [
+    ("return {\n message = function(ws data) end }", 8, "near 'data'"),
+    ("local x = = 1", 7, "unexpected symbol"),
+    ("return { message = function(ws) if ws then", 7, "'end' expected"),
+    ("return 'unfinished", 7, "unfinished string"),
+    ("error('at load')", 7, "at load"),
+    ("local t = nil\nreturn t.x", 8, "attempt to index a nil value"),
+    ("return { message = prnt }", 7, "did you mean `print`?"),
+    ("return require 'nothing.here'", 7, "module `nothing.here` not found"),
+    ("undeclared = 1 return {}", 7, "undeclared"),
+    ("tidewire.slep(1)", 7, "did you mean `sleep`?"),
+])
+def test_errors_of_the_script(tmp_path, command, source, place, told):
+    app = write_app(tmp_path, source)
+    done = tidewire(*command, app)
+    assert_failed(done, 1, told, f"{app}:{place}: ")
+    assert f"> {place} | " in done.stderr, "an excerpt shows the line"
+
+
+@COMMANDS
+@pytest.mark.parametrize("source, told", [
+    ("return nil", "got nothing"),
+    ("return 5", "got a number"),
+    ("return {}", "at least one of the functions"),
+    ("return { message = 5 }", "message: expected a function"),
+    ("return { onmessage = print }", "did you mean `message`?"),
+    ("return { mesage = print }", "did you mean `message`?"),
+    ("return { message = print, run = print }", "`message` or `run`, not both"),
+    ("return { message = print, limits = { mesage = 1 } }", "did you mean `message`?"),
+    ("return { message = print, limits = { message = '1 MB of it' } }", "limits.message"),
+    ("return { message = print, limits = { message = '1 GiBi' } }", "unknown unit"),
+    ("return { message = print, limits = { handshake = 1 } }", "tidewire.lua"),
+    ("return { message = print, protocols = { 'a b' } }", "protocols[1]"),
+    ("return { message = print, origins = { 'example' } }", "origins[1]"),
+    ("return tidewire.app { routes = {} }", "at least one route"),
+    ("return tidewire.app {}", "routes"),
+    ("return tidewire.app { routes = { chat = { message = print } } }", 'starts with "/"'),
+    ("return tidewire.app { routes = { ['/a/:x'] = print, ['/a/:y'] = print } }", "matches the same paths"),
+    ("return tidewire.app { routes = { ['/'] = tidewire.files 'none' } }", "none"),
+    ("return tidewire.app { routes = { ['/'] = print }, timers = { t = { every = 0, run = print } } }", "timers.t.every"),
+    ("return tidewire.app { routes = { ['/'] = print }, strt = print }", "did you mean `start`?"),
+    ("return { message = print, compression = true }", "compression"),
+])
+def test_wrong_shapes(tmp_path, command, source, told):
+    app = write_app(tmp_path, source)
+    assert_failed(tidewire(*command, app), 1, told, str(app))
+
+
+@pytest.mark.parametrize("start, told", [
+    ("error('no database')", "no database"),
+    ("tidewire.sleep(0.01) error('no database')", "no database"),
+    ("return nil, 'no database'", "start: no database"),
+    ("coroutine.yield()", "coroutine.yield"),
+])
+def test_start_fails(tmp_path, start, told):
+    app = write_app(tmp_path, "return tidewire.app { routes = { ['/'] = print }, start = function(app) %s end }" % start)
+    done = tidewire("run", app, *LISTEN)
+    assert done.returncode == 1 and done.stdout == "" and told in done.stderr, done
+    assert "lua/tidewire" not in done.stderr
+
+
+@pytest.mark.parametrize("config, told", [
+    ("{ workrs = 2 }", "did you mean `workers`?"),
+    ("{ workers = 0 }", "workers"),
+    ("{ limits = { idel = 1 } }", "did you mean `idle`?"),
+    ("{ limits = { message = '2 MiB', send_queue = 1000 } }", "send_queue"),
+    ("{ listen = 5 }", "listen"),
+    ("5", "a table of settings"),
+    ("{", "expected"),
+])
+def test_bad_settings(tmp_path, config, told):
+    app = write_app(tmp_path, ECHO, config)
+    for command in (("run", *LISTEN), ("check",)):
+        assert_failed(tidewire(*command, app), 1, told, "tidewire.lua")
+    assert_failed(tidewire("check", app, "--config", tmp_path / "none.lua"), 1, "none.lua")
+
+
+@pytest.mark.parametrize("args, told", [
+    (["rnu", "x.lua"], "did you mean `run`?"),
+    (["run", "x.lua", "--lisen", "x"], "did you mean `--listen`?"),
+    (["run"], "APP"),
+    (["run", "x.lua", "y.lua"], "too many arguments"),
+    (["run", "x.lua", "--workers"], "--workers"),
+    (["check", "x.lua", "--jsn"], "did you mean `--json`?"),
+    ([], "command"),
+])
+def test_usage(args, told):
+    done = tidewire(*args)
+    assert_failed(done, 2, told)
+    assert "--help" in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "x", "1.5", "100000"])
+def test_bad_number_of_workers(tmp_path, workers):
+    assert_failed(tidewire("run", write_app(tmp_path, ECHO), f"--workers={workers}"), 2, "--workers")
+
+
+@pytest.mark.parametrize("url, told", [
+    ("http://127.0.0.1:8080", "ws://HOST:PORT"),
+    ("127.0.0.1:8080", "ws://HOST:PORT"),
+    ("ws://127.0.0.1:99999", "port"),
+    ("ws://127.0.0.1:x", "port"),
+    ("ws://127.0.0.1:0/path", "no path"),
+    ("ws://127.0.0.1:0#x", "fragment"),
+    ("ws://127.0.0.1:0?x=1", "unknown option"),
+    ("ws://[::1", "cannot listen"),
+    ("ws://256.0.0.1:0", "cannot listen"),
+    ("ws://192.0.2.1:0", "no interface of this machine has that address"),
+    ("wss://127.0.0.1:0", "certificate"),
+    ("wss://127.0.0.1:0?cert=/none.pem&key=/none.pem", "/none.pem"),
+    ("unix:", "path"),
+    ("unix:/none/of/these/x.sock", "No such file"),
+    ("unix:" + "x" * 200, "path"),
+])
+def test_bad_listener(tmp_path, url, told):
+    assert_failed(tidewire("run", write_app(tmp_path, ECHO), "--listen", url), 1, told, url.split("?")[0])
+
+
+def test_certificates(tmp_path, certificate):
+    cert, key = certificate
+    app = write_app(tmp_path, ECHO)
+    other = tmp_path / "other.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", other],
+                   check=True, capture_output=True)
+    (tmp_path / "garbage.pem").write_text("garbage")
+    for c, k, told in ((cert, other, "other.pem"), (tmp_path / "garbage.pem", key, "garbage.pem"),
+                       (cert, tmp_path / "garbage.pem", "garbage.pem"), (tmp_path, key, str(tmp_path))):
+        assert_failed(tidewire("run", app, "--listen", f"wss://127.0.0.1:0?cert={c}&key={k}"), 1, told)
+
+
+def test_port_in_use(tmp_path, live):
+    server = live(ECHO)
+    assert_failed(tidewire("run", write_app(tmp_path, ECHO), "--listen", server.urls[0]), 1,
+                  "the port is in use", server.urls[0])
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"ws://127.0.0.1:{other.getsockname()[1]}"
+        assert_failed(tidewire("run", write_app(tmp_path, ECHO), "--listen", url), 1, "the port is in use")
+
+
+def test_unix_socket_in_use_is_left_alone(tmp_path, live):
+    path = tmp_path / "s.sock"
+    server = live(ECHO, listen=[f"unix:{path}"])
+    assert_failed(tidewire("run", write_app(tmp_path, ECHO), "--listen", f"unix:{path}"), 1, "another program listens there")
+    with Peer(connect(server.urls[0])) as peer:
+        peer.upgrade()
+    (tmp_path / "file").write_text("precious")
+    assert_failed(tidewire("run", write_app(tmp_path, ECHO), "--listen", f"unix:{tmp_path}/file"), 1, "file")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_check(tmp_path):
+    app = write_app(tmp_path, "return tidewire.app { routes = { ['/a/:b'] = { message = print, protocols = { 'x' } } } }")
+    done = tidewire("check", app)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith(f"ok {app}\n") and "/a/:b" in done.stdout
+    done = tidewire("check", "--json", app)
+    assert json.loads(done.stdout) == {"ok": True, "app": str(app), "routes": [
+        {"pattern": "/a/:b", "kind": "websocket", "mount": False, "protocols": ["x"]}]}
+    bad = write_app(tmp_path / "bad", "local x = = 1")
+    done = tidewire("check", "--json", bad)
+    told = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, told["ok"], told["file"], told["line"]) == (1, "", False, str(bad), 7)
+
+
+def test_version_and_help():
+    done = tidewire("version")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "tidewire 0.1.0 (Lua 5.4)\n")
+    assert tidewire("--version").stdout == done.stdout
+    assert json.loads(tidewire("version", "--json").stdout) == {"tidewire": "0.1.0", "lua": "Lua 5.4"}
+    for args in (["--help"], ["run", "--help"], ["check", "-h"], ["version", "--help"]):
+        done = tidewire(*args)
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("Usage: tidewire"), done

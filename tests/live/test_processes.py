@@ -1,0 +1,273 @@
+"""Processes: several workers, their deaths, signals, and the limits of the system."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from live import wait_until
+from peer import Peer, connect, handshake, request
+
+WHO = """
+return {
+    open = function(ws) ws:send((ws.id:match("^%x+"))) end,
+    message = function(ws, data) ws:send(data) end,
+    close = function(ws, code, reason, clean) note("close", code, clean) end,
+}
+"""
+
+
+def node(peer):
+    """The process that serves a connection, as the first part of ws.id tells it."""
+    return peer.message()
+
+
+def spread(server, count):
+    """Connections until `count` workers have one: {node: peer}."""
+    found = {}
+
+    def more():
+        peer = server.open()
+        found.setdefault(node(peer), peer)
+        return len(found) >= count
+    wait_until(more)
+    return found
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def ready(server, workers):
+    """All workers answer: `listening` is printed by the first."""
+    wait_until(lambda: len(server.workers()) == workers)
+    return spread(server, workers)
+
+
+class Knocking:
+    """Connects all the time in a thread of its own, and counts what comes of it."""
+
+    def __init__(self, url):
+        self.url, self.refused, self.answered, self.end = url, [], 0, False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.end:
+            try:
+                with Peer(connect(self.url)) as peer:
+                    peer.upgrade()
+                    node(peer)
+                    self.answered += 1
+            except ConnectionRefusedError as error:
+                self.refused.append(error)
+            except Exception:
+                pass  # served by the worker that was killed
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end = True
+        self.thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+def test_killed_worker_is_replaced(live, tmp_path, scheme):
+    listen = "ws://127.0.0.1:0" if scheme == "tcp" else f"unix:{tmp_path}/s.sock"
+    server = live(WHO, "--workers", "4", listen=[listen])
+    if scheme == "tcp":
+        peers = ready(server, 4)
+    else:  # all wait for the one socket: whoever is first takes the connection
+        wait_until(lambda: len(server.workers()) == 4)
+        peers = {i: server.open() for i in range(8)}
+        for peer in peers.values():
+            node(peer)
+    before = server.workers()
+    server.wait_log("worker 3 is ready")
+    with Knocking(server.urls[0]) as knocking:
+        os.kill(before[0], signal.SIGKILL)
+        server.wait_log(r"worker \d \(pid %d\) was ended by signal 9" % before[0])
+        wait_until(lambda: len(server.workers()) == 4)
+        fresh = set(server.workers()) - set(before)
+        assert len(fresh) == 1
+        server.wait_log(r"worker \d is ready \(pid %d\)" % fresh.pop())
+        so_far = knocking.answered
+        wait_until(lambda: knocking.answered > so_far + 20)
+    assert knocking.refused == []
+    kept = 0
+    for peer in peers.values():
+        try:
+            peer.text("still here")
+            kept += peer.message() == "still here"
+        except Exception:
+            pass  # it was the killed one's
+    assert kept >= len(peers) - 1 if scheme == "tcp" else kept > 0
+    if scheme == "tcp":
+        assert kept == 3 and len(set(spread(server, 4)) - set(peers)) == 1
+
+
+def test_worker_that_is_killed_again_and_again(live):
+    server = live("return tidewire.app { routes = { ['/'] = function() return 'ok' end } }")
+    for turn in range(3):
+        worker, = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        server.wait_log("worker 0 is ready", count=turn + 1)
+        assert server.peer().ask().body == b"ok"
+
+
+def test_workers_end_with_a_killed_master(live):
+    server = live(WHO, "--workers", "3", config="{ limits = { close = 0.2 } }")
+    peers = ready(server, 3)
+    workers = server.workers()
+    server.process.kill()
+    for peer in peers.values():
+        assert peer.closing()[0] == 1001
+        peer.close(1001)
+    wait_until(lambda: not any(alive(pid) for pid in workers))
+    assert server.process.wait() == -signal.SIGKILL
+    server.process = None
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_signal_drains(live, which):
+    server = live(WHO, "--workers", "2", config="{ limits = { close = 0.2 } }")
+    peers = [*ready(server, 2).values()]
+    idle = server.peer()
+    assert idle.ask().status == 426
+    server.signal(which)
+    for peer in peers:
+        assert peer.closing() == (1001, "going away")
+        peer.close(1001)
+        assert peer.rest() == b""
+    assert idle.rest() == b""
+    assert server.wait_end() == 0
+    assert server.notes.count("close|1001|true") >= 2
+    with pytest.raises(ConnectionRefusedError):
+        connect(server.urls[0])
+
+
+def test_drain_finishes_what_is_under_way(live):
+    server = live("""
+    return tidewire.app { routes = {
+        ["/slow"] = function() note("asked") tidewire.sleep(0.3) return "answer" end,
+        ["/ws"] = { message = function(ws, data) note("message") tidewire.sleep(0.2) ws:send("late " .. tostring(ws:send("x"))) end,
+                    close = function(ws, code) note("close", code) end },
+    } }""")
+    http, ws = server.peer(), server.open("/ws")
+    http.send(request("/slow") + request("/slow"))
+    ws.text("go")
+    server.wait_notes("asked", "message")
+    server.signal(signal.SIGTERM)
+    answer = http.answer()
+    assert answer.body == b"answer"
+    assert http.rest() == b""
+    http.sock.close()
+    assert ws.closing()[0] == 1001
+    ws.close(1001)
+    assert server.wait_end() == 0
+    assert sorted(server.notes[:2]) == ["asked", "message"] and server.notes[2:] == ["close|1001"]
+
+
+def test_drain_is_bounded(live):
+    server = live(WHO, config="{ limits = { drain = 0.3, close = 60 } }")
+    deaf = server.open()
+    node(deaf)
+    server.signal(signal.SIGTERM)
+    assert server.wait_end() == 0
+    assert server.notes == ["close|1006|false"]
+
+
+def test_second_interrupt_ends_at_once(live):
+    server = live(WHO, "--workers", "2", config="{ limits = { drain = 600, close = 600 } }")
+    peers = ready(server, 2)
+    server.signal(signal.SIGINT)
+    for peer in peers.values():
+        assert peer.closing()[0] == 1001
+    server.signal(signal.SIGINT)
+    assert server.wait_end() == 1
+    assert all(peer.rest() == b"" for peer in peers.values())
+
+
+def test_listeners_of_every_kind_at_once(live, tmp_path, certificate):
+    cert, key = certificate
+    server = live(WHO, listen=["ws://127.0.0.1:0", "ws://[::1]:0", f"unix:{tmp_path}/s.sock",
+                               f"wss://127.0.0.1:0?cert={cert}&key={key}"])
+    assert [url.split(":")[0] for url in server.urls] == ["ws", "ws", "unix", "wss"]
+    assert server.urls[1].startswith("ws://[::1]:")
+    assert len({url for url in server.urls}) == 4 and not any(url.endswith(":0") for url in server.urls)
+    for i in range(3):
+        peer = server.peer(listener=i)
+        peer.upgrade()
+        node(peer)
+        peer.text("hi")
+        assert peer.message() == "hi"
+    server.finish()
+    assert not (tmp_path / "s.sock").exists()
+
+
+def test_stale_unix_socket_is_replaced(live, tmp_path):
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    server = live(WHO, listen=[f"unix:{path}"])
+    server.peer().upgrade()
+
+
+def test_socket_of_a_killed_server_is_replaced(live, tmp_path):
+    first = live(WHO, listen=[f"unix:{tmp_path}/s.sock"])
+    worker, = first.workers()
+    first.process.kill()
+    first.process.wait()
+    first.process = None
+    wait_until(lambda: not alive(worker))
+    assert (tmp_path / "s.sock").exists()
+    live(WHO, listen=[f"unix:{tmp_path}/s.sock"]).peer().upgrade()
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_no_descriptors_left(live):
+    server = live(WHO, config="{ limits = { connections = 1000, handshake = 60 } }", prefix=["prlimit", "--nofile=64:64"])
+    worker, = server.workers()
+    first = server.open()
+    node(first)
+    crowd = [connect(server.urls[0]) for _ in range(80)]
+    server.wait_log("cannot accept on ws://127.0.0.1:.*Too many open files")
+    before = cpu_seconds(worker)
+    time.sleep(2)  # a span to measure in
+    assert cpu_seconds(worker) - before < 0.5
+    first.text("still here")
+    assert first.message() == "still here"
+    for sock in crowd:
+        sock.close()
+    late = server.open()
+    node(late)
+    assert len(server.wait_log("cannot accept")) < 10, "one line a second"
+
+
+def test_connections_of_the_process_follow_its_descriptors(live):
+    server = live(WHO, prefix=["prlimit", "--nofile=100:100"])
+    peers = []
+    while True:
+        peer = server.peer()
+        peer.send(handshake())
+        answer = peer.answer()
+        if answer.status == 503:
+            break
+        peers.append(peer)
+        assert len(peers) <= 90
+    assert len(peers) == 90
+    peers[0].reset()
+    server.wait_notes("close|1006|false")
+    server.open()
