@@ -29,7 +29,14 @@ UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
 LUA_MODULES = $(foreach f,$(LUA_FILES),$(subst /,.,$(patsubst %/init,%,$(basename $(f:lua/%=%))))=$(f))
-ARGPARSE    = $(shell $(LUA) -e 'print(package.searchpath("argparse", package.path) or "")' 2>/dev/null)
+ARGPARSE   := $(shell $(LUA) -e 'print(package.searchpath("argparse", package.path) or "")' 2>/dev/null)
+
+# `run`, `test` and `bench-*` install what is missing; others say so
+ifeq ($(ARGPARSE),)
+ifneq ($(filter-out deps test-deps run test bench-% lint clean,$(or $(MAKECMDGOALS),all)),)
+$(error Something is missing to build with: run `make deps` first)
+endif
+endif
 
 # one short line a step; `make V=1` shows the commands
 say = $(if $(V),,@printf '  %-6s%s\n' $(1) $@;)
@@ -40,7 +47,8 @@ WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmis
            -Wformat=2 -Wwrite-strings -Wundef -Wpointer-arith
 HARDEN   = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 OPTIMISE = -O2 -g
-CFLAGS  += -std=gnu11 -D_GNU_SOURCE -Iruntime $(shell pkg-config --cflags lua5.4 2>/dev/null) $(WARNINGS) $(OPTIMISE) $(HARDEN) $(CHECKS)
+LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
+CFLAGS  += -std=gnu11 -D_GNU_SOURCE -Iruntime $(LUA_CFLAGS) $(WARNINGS) $(OPTIMISE) $(HARDEN) $(CHECKS)
 LDFLAGS += $(CHECKS) -pie -Wl,-z,relro,-z,now,-z,noexecstack
 LIBS     = -l:liblua5.4.a -lev -lssl -lcrypto -ljansson -lm
 

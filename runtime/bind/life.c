@@ -18,12 +18,18 @@ static int on_panic(lua_State *L)
     return 0;
 }
 
+/* warn("a", "b") comes in pieces */
 static void on_warning(void *context, const char *message, int to_continue)
 {
-    const struct vm *vm = context;
-    (void)to_continue;
-    if (*message != '@') /* control messages of warn() */
-        log_warn(vm->log, "%s", message);
+    struct vm *vm = context;
+    struct log_record record = {.level = LOG_WARN};
+    if (!vm->warning.len && !to_continue && *message == '@')
+        return; /* a control message */
+    if (!buf_append_str(&vm->warning, message) || to_continue)
+        return;
+    record.message = (struct slice){(const char *)vm->warning.data, vm->warning.len};
+    log_write(vm->log, &record);
+    buf_free(&vm->warning);
 }
 
 static int open_state(lua_State *L)
@@ -94,6 +100,7 @@ void vm_free(struct vm *vm)
     app_free(vm->app);
     if (vm->topics)
         topics_free(vm->topics);
+    buf_free(&vm->warning);
     free(vm->ids);
     free(vm);
 }

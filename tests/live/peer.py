@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import struct
 from collections import namedtuple
 from urllib.parse import urlsplit
@@ -197,3 +198,20 @@ class Peer:
         """Ends TCP with RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+
+class TlsPeer(Peer):
+    """One over TLS. `options` are attributes of the ssl.SSLContext."""
+
+    def __init__(self, sock, ciphers=None, **options):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if ciphers:
+            context.set_ciphers(ciphers)
+        for name, value in options.items():
+            setattr(context, name, value)
+        super().__init__(context.wrap_socket(sock, server_hostname="localhost"))
+
+    def reset(self):
+        raw = socket.socket(fileno=self.sock.detach())
+        Peer(raw).reset()
