@@ -3,9 +3,10 @@
 -- runs and not what the file has become meanwhile.
 local chunk = {}
 
--- Lua shortens long names in messages ("...d/apps/chat.lua"); this asks it how.
-local function short_name(name)
-    return debug.getinfo(load("", name, "t"), "S").short_src
+--- The name under which Lua speaks of the file `path`: long ones are shortened in messages
+-- ("...d/apps/chat.lua").
+function chunk.short_name(path)
+    return debug.getinfo(load("", "@" .. path, "t"), "S").short_src
 end
 
 -- A byte order mark and a first line "#!..." are no Lua. The line stays as a comment: line
@@ -25,10 +26,9 @@ function chunk.compile(text, path, env, sources)
     if text:sub(1, 1) == "\27" then
         return nil, path .. ": is precompiled Lua; only source text is loaded"
     end
-    local name = "@" .. path
     text = plain(text)
-    sources[short_name(name)] = { path = path, text = text }
-    return load(text, name, "t", env)
+    sources[chunk.short_name(path)] = { path = path, text = text }
+    return load(text, "@" .. path, "t", env)
 end
 
 return chunk

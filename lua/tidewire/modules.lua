@@ -140,7 +140,7 @@ local function place_of_require(generation, name)
         number = number + 1
         local _, stop = line:find("require", 1, true)
         if stop and line:find(tostring(name), stop, true) then
-            return ("%s:%d: "):format(loading.path, number)
+            return ("%s:%d: "):format(chunk.short_name(loading.path), number)
         end
     end
     return loading.path .. ": "

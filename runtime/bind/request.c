@@ -26,8 +26,10 @@ void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice 
     lua_setiuservalue(L, -2, REQUEST_CACHE);
     conn_peer(c, r->address, sizeof r->address, &r->port);
     r->secure = conn_is_secure(c);
-    if (answerable)
+    if (answerable) {
         r->conn = conn_ref(c);
+        r->number = conn_request_number(c);
+    }
 }
 
 static int request_gc(lua_State *L)

@@ -14,6 +14,7 @@
 
 struct request {
     struct conn *conn; /* NULL: not to be answered, or answered already */
+    unsigned number;   /* of conn's requests */
     struct slot *slot;
     struct slice protocol;
     unsigned port;

@@ -83,7 +83,9 @@ int request_respond(lua_State *L)
     struct slice fields = check_fields(L, 3);
     if (!r->conn)
         return luaL_error(L, "this request is answered already");
-    if (is_file)
+    if (conn_request_number(r->conn) != r->number)
+        sent = false;
+    else if (is_file)
         sent = conn_respond_file(r->conn, status, fields, file_take(L, 4), (uint64_t)offset,
                                  (uint64_t)length);
     else
@@ -97,6 +99,7 @@ int request_respond(lua_State *L)
 
 struct exchange {
     struct conn *conn;
+    unsigned number; /* of conn's requests */
     struct slot *slot;
     struct slice body; /* lives until the request is answered */
 };
@@ -119,12 +122,13 @@ static void after_serve(struct task *t, enum task_outcome outcome)
     char where[256];
     if (outcome == TASK_WAITING)
         return;
+    bool unanswered = conn_request_number(x->conn) == x->number;
     snprintf(where, sizeof where, "%s of %s", t->what, x->slot->pattern);
     if (outcome == TASK_FAILED)
         vm_report(t->co, where, 1, 2);
-    else if (outcome == TASK_DONE && conn_awaits_answer(x->conn))
+    else if (outcome == TASK_DONE && unanswered)
         log_error(t->vm->log, "%s has ended without an answer", where);
-    if (conn_awaits_answer(x->conn))
+    if (unanswered)
         conn_respond(x->conn, 500, slice_of(""), body);
     conn_unref(x->conn);
     free(x);
@@ -139,7 +143,7 @@ void request_serve(struct vm *vm, struct conn *c, struct slot *slot, struct slic
         conn_abort(c);
         return;
     }
-    *x = (struct exchange){conn_ref(c), slot, body};
+    *x = (struct exchange){conn_ref(c), conn_request_number(c), slot, body};
     t->owner = x;
     t->after = after_serve;
     task_run(t, serve_body);

@@ -4,6 +4,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +295,17 @@ static bool open_points(struct master *m)
     return true;
 }
 
+/* Started with stdin, stdout or stderr closed, a socket would take their place, and the log would
+ * be written to a client. */
+static bool fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd >= 0 && close(fd) == 0;
+}
+
 /* Each connection takes a descriptor: use what the system grants. */
 static void raise_descriptor_limit(void)
 {
@@ -341,7 +353,10 @@ int master_run(struct vm *vm, const struct plan *plan, const struct log *log)
     struct master m = {.vm = vm, .plan = plan, .log = log};
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN); /* a closed connection shows in write(2), and in OpenSSL's */
-    if (!open_points(&m)) {
+    if (!fill_standard_descriptors()) {
+        log_error(log, "cannot start: out of descriptors");
+        m.status = 1;
+    } else if (!open_points(&m)) {
         m.status = 1;
     } else if (!set_up(&m) || !start_worker(&m.children[0])) {
         log_error(log, "cannot start: out of memory or descriptors");

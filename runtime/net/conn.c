@@ -460,6 +460,11 @@ struct conn_set *conn_get_set(const struct conn *c)
     return c->set;
 }
 
+unsigned conn_request_number(const struct conn *c)
+{
+    return c->phase == PHASE_ANSWERING ? c->http->number : 0;
+}
+
 bool conn_awaits_answer(const struct conn *c)
 {
     return c->phase == PHASE_ANSWERING;

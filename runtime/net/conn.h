@@ -96,6 +96,10 @@ struct slice conn_head(const struct conn *c);
 /* A request waits for its answer. */
 bool conn_awaits_answer(const struct conn *c);
 
+/* Which one, from 1; 0 when none waits. An answer that comes late must not become that of the
+ * connection's next request. */
+unsigned conn_request_number(const struct conn *c);
+
 /* --- answering a request ------------------------------------------------------------------ */
 
 /* `fields` are whole field lines, each ended with CRLF, already checked. Date, Content-Length and

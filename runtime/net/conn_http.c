@@ -77,6 +77,7 @@ static void deliver(struct conn *c, const struct http_head *head)
 {
     struct slice body = {(const char *)c->http->body.data, c->http->body.len};
     conn_enter(c, PHASE_ANSWERING);
+    c->http->number++;
     c->set->budget -= c->set->budget > 0;
     c->set->events->request(c, head, c->http->upgrade, body);
 }

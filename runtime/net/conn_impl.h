@@ -57,8 +57,9 @@ struct conn_http {
     bool upgrade; /* the request under way is an opening handshake */
     bool no_body; /* the request was HEAD */
     bool keep_alive;
-    bool reused; /* not the connection's first request */
-    int file;    /* body of the answer, -1: none */
+    bool reused;     /* not the connection's first request */
+    unsigned number; /* of the request, from 1 */
+    int file;        /* body of the answer, -1: none */
     uint64_t file_at, file_left;
 };
 

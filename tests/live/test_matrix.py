@@ -97,8 +97,7 @@ def visit(server, over, path, leave):
     peer.sock.close()
 
 
-@pytest.mark.parametrize("leave", LEAVE)
-@pytest.mark.parametrize("over", ["tcp", "tls"])
+@pytest.mark.parametrize("over, leave", [*[("tcp", leave) for leave in LEAVE], ("tls", "close"), ("tls", "reset")])
 def test_every_action_in_every_callback(live, certificate, over, leave):
     cert, key = certificate
     server = live(APP, listen=["ws://127.0.0.1:0" if over == "tcp" else f"wss://127.0.0.1:0?cert={cert}&key={key}"])

@@ -3,12 +3,14 @@
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
-from live import wait_until
+from live import wait_until, write_app
 from peer import Peer, connect, handshake, request
+from tidewire import binary
 
 WHO = """
 return {
@@ -92,12 +94,14 @@ def test_killed_worker_is_replaced(live, tmp_path, scheme):
     before = server.workers()
     server.wait_log("worker 3 is ready")
     with Knocking(server.urls[0]) as knocking:
+        killed = time.monotonic()
         os.kill(before[0], signal.SIGKILL)
         server.wait_log(r"worker \d \(pid %d\) was ended by signal 9" % before[0])
         wait_until(lambda: len(server.workers()) == 4)
         fresh = set(server.workers()) - set(before)
         assert len(fresh) == 1
         server.wait_log(r"worker \d is ready \(pid %d\)" % fresh.pop())
+        assert time.monotonic() - killed < 10, "a second, where nothing else runs and no sanitizer"
         so_far = knocking.answered
         wait_until(lambda: knocking.answered > so_far + 20)
     assert knocking.refused == []
@@ -229,6 +233,31 @@ def test_socket_of_a_killed_server_is_replaced(live, tmp_path):
     wait_until(lambda: not alive(worker))
     assert (tmp_path / "s.sock").exists()
     live(WHO, listen=[f"unix:{tmp_path}/s.sock"]).peer().upgrade()
+
+
+def test_standard_descriptors_that_are_closed(tmp_path):
+    """No socket takes their place, so no log line reaches a client."""
+    app = write_app(tmp_path, "return { message = function() error('told to nobody') end }")
+    path = tmp_path / "s.sock"
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", binary(), "run", app, "--listen", f"unix:{path}"])
+
+    def reachable():
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(str(path)) == 0
+    try:
+        wait_until(reachable)
+        for _ in range(5):
+            peer = Peer(connect(f"unix:{path}"))
+            peer.upgrade()
+            peer.text("x")
+            assert peer.closing() == (1011, "internal error")
+            peer.close(1011)
+            assert peer.rest() == b""
+            peer.sock.close()
+        assert [os.readlink(f"/proc/{process.pid}/fd/{n}") for n in (0, 1, 2)] == ["/dev/null"] * 3
+    finally:
+        process.terminate()
+        assert process.wait() == 0
 
 
 def cpu_seconds(pid):
