@@ -62,30 +62,12 @@ int ws_receive(lua_State *L)
     return task_await(L, &w->receiver, 0, received);
 }
 
-static int messages_ended(lua_State *L, int status, lua_KContext context)
-{
-    int n = received(L, status, context);
-    if (!lua_isnil(L, -n))
-        return n;
-    lua_pushnil(L); /* alone: the reason must not pass for a message */
-    return 1;
-}
-
+/* One step of the loop: nil, with the reason behind it, ends it. Lua passes the data of the step
+ * before as a second argument, which is no time-out. */
 static int next_message(lua_State *L)
 {
-    struct ws *w = ws_check(L, 1);
     lua_settop(L, 1);
-    if (w->receiver)
-        return luaL_error(L, "another coroutine is waiting in receive on this connection");
-    if (w->inbox.head)
-        return push_queued(L, w);
-    if (at_end(w)) {
-        if (w->conn)
-            conn_reply_close(w->conn);
-        lua_pushnil(L);
-        return 1;
-    }
-    return task_await(L, &w->receiver, 0, messages_ended);
+    return ws_receive(L);
 }
 
 /* for data, kind in ws:messages() do ... end: ends with the connection */
