@@ -52,8 +52,9 @@ struct ws {
     } end;
     bool pumping;
     bool drain_due;
-    bool peer_close; /* the peer's Close has come */
-    bool closed;     /* the connection has ended; its `close` is due or done */
+    bool receive_due; /* the receiver has waited long enough */
+    bool peer_close;  /* the peer's Close has come */
+    bool closed;      /* the connection has ended; its `close` is due or done */
     bool close_told;
     bool gone;
     bool paused; /* by the inbox */

@@ -119,11 +119,12 @@ static int message_body(lua_State *L)
 }
 
 /* From here on it is the connection's active handler again. */
-void ws_wake_receiver(struct ws *w)
+static void wake_receiver(struct ws *w)
 {
     struct task *t = w->receiver;
     if (t->after == after_step && t->owner == w)
         w->active = t;
+    w->receive_due = false;
     task_resume(t);
 }
 
@@ -131,7 +132,7 @@ void ws_wake_receiver(struct ws *w)
 static void dispatch_message(struct ws *w)
 {
     if (w->receiver) {
-        ws_wake_receiver(w);
+        wake_receiver(w);
     } else if (slot_has(w->slot, CB_MESSAGE)) {
         ws_run(w, "message", message_body);
     }
@@ -276,7 +277,7 @@ static bool pump_end(struct ws *w)
         return false;
     conn_reply_close(w->conn);
     if (w->receiver) {
-        ws_wake_receiver(w);
+        wake_receiver(w);
         return true;
     }
     if (!w->closed || w->close_told)
@@ -300,6 +301,10 @@ static bool pump_one(struct ws *w)
     }
     if (w->inbox.head) {
         dispatch_queued(w);
+        return true;
+    }
+    if (w->receiver && w->receive_due) {
+        wake_receiver(w);
         return true;
     }
     return pump_end(w);

@@ -39,7 +39,9 @@ static int received(lua_State *L, int status, lua_KContext context)
 
 static void receive_timed_out(struct task *t)
 {
-    ws_wake_receiver(list_entry(t->place, struct ws, receiver));
+    struct ws *w = list_entry(t->place, struct ws, receiver);
+    w->receive_due = true;
+    ws_pump(w);
 }
 
 /* ws:receive([seconds]): data, kind; or nil, "timeout" | "closed" */
@@ -57,6 +59,7 @@ int ws_receive(lua_State *L)
             conn_reply_close(w->conn);
         return push_nothing(L, "closed");
     }
+    w->receive_due = false;
     if (bounded)
         task_await_timeout(L, ms, receive_timed_out);
     return task_await(L, &w->receiver, 0, received);

@@ -129,6 +129,21 @@ def test_timers_run_while_it_receives(live):
     assert peer.message() == "got x"
 
 
+def test_a_time_out_waits_for_the_handler_that_is_active(live):
+    server = live(run("""
+        ws:after(0, "tick")
+        note("received", ws:receive(0.05))
+        ws:send("over")
+    """, """tick = function(ws)
+        note("tick begins")
+        tidewire.sleep(0.2)
+        note("tick ends")
+    end,"""))
+    assert server.open().message() == "over"
+    server.wait_notes("tick ends")
+    assert server.notes[:3] == ["tick begins", "tick ends", "received|nil|timeout"]
+
+
 def test_receive_from_a_task_outlives_nothing(live):
     server = live(run("tidewire.spawn(ws.receive, ws) tidewire.spawn(function() note(pcall(ws.receive, ws)) end) "
                       "tidewire.sleep(0.05)"))
