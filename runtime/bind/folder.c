@@ -97,8 +97,13 @@ static const char *code_of(int error)
         return "not_found";
     case EISDIR:
         return "directory";
+    case EACCES:
+    case EPERM:
+    case EXDEV: /* it leads out of the folder */
+    case ELOOP:
+        return "forbidden";
     default:
-        return "forbidden"; /* EACCES; EXDEV, ELOOP: it leads out of the folder */
+        return NULL; /* no fault of the request: out of descriptors, a broken disk */
     }
 }
 
@@ -124,7 +129,7 @@ static int check_regular(int fd, struct stat *st)
     return S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? EISDIR : EACCES;
 }
 
-/* folder:open(path): file; or nil, message, "not_found" | "forbidden" | "directory" */
+/* folder:open(path): file; or nil, message, "not_found" | "forbidden" | "directory" | nil */
 static int l_open(lua_State *L)
 {
     const struct folder *folder = luaL_checkudata(L, 1, FOLDER);

@@ -93,6 +93,7 @@ void vm_free(struct vm *vm)
     if (vm->conns)
         conn_set_free(vm->conns); /* their last events still find the rest in place */
     if (vm->L) {
+        vm->loading = true; /* finalizers that lua_close runs may not act any more */
         task_free_all(vm);
         ws_free_all(vm);
         lua_close(vm->L);

@@ -50,6 +50,7 @@ struct ws {
         uint8_t len;
         char *reason;
     } end;
+    bool opened; /* the handshake is done: the app knows of it */
     bool pumping;
     bool drain_due;
     bool receive_due; /* the receiver has waited long enough */

@@ -62,8 +62,7 @@ static void report(struct ws *w, struct task *t)
 static void on_failure(struct ws *w, struct task *t)
 {
     static const struct slice body = {"internal error\n", 15}, reason = {"internal error", 14};
-    bool handles = slot_has(w->slot, CB_ERROR) && strcmp(t->what, "error") != 0 && !w->gone &&
-                   conn_state(w->conn) != CONN_CONNECTING;
+    bool handles = slot_has(w->slot, CB_ERROR) && strcmp(t->what, "error") != 0 && w->opened;
     struct task *e = handles ? task_new(w->vm, "error") : NULL;
     if (e) {
         e->owner = w;

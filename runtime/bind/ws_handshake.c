@@ -43,7 +43,8 @@ static int open_body(lua_State *L)
 
 static bool accept_upgrade(struct ws *w)
 {
-    return conn_upgrade(w->conn, w->protocol, slice_of(""), &w->slot->limits);
+    w->opened = conn_upgrade(w->conn, w->protocol, slice_of(""), &w->slot->limits);
+    return w->opened;
 }
 
 /* What handler.upgrade(req) returned is on top: nil or true accepts, a table becomes ws.state. */

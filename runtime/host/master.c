@@ -46,6 +46,7 @@ struct master {
 };
 
 static bool start_worker(struct child *s);
+static void restart_later(struct child *s);
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
@@ -154,7 +155,8 @@ static void on_ready(struct child *s, const char *banner)
     fflush(stdout);
     /* the app comes up: now the others, which need not find the same mistakes again */
     for (size_t i = 1; i < m->plan->workers && !m->stopping; i++)
-        start_worker(&m->children[i]);
+        if (!start_worker(&m->children[i]))
+            restart_later(&m->children[i]);
 }
 
 static void on_failed(struct child *s, const char *why)

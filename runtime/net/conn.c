@@ -162,7 +162,7 @@ static void eof_hang_up(struct conn *c)
 
 static void eof_linger(struct conn *c)
 {
-    if (!c->out.bytes) /* else when the rest is written */
+    if (!conn_buffered(c)) /* else when the rest is written */
         conn_abort(c);
 }
 
