@@ -100,8 +100,16 @@ void vm_check_acting(lua_State *L, const char *what)
 
 enum frame_opcode vm_check_kind(lua_State *L, int arg)
 {
-    static const char *const names[] = {"text", "binary", NULL};
-    return luaL_checkoption(L, arg, "text", names) == 0 ? FRAME_TEXT : FRAME_BINARY;
+    const char *kind = lua_isnoneornil(L, arg)           ? "text"
+                       : lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg)
+                                                         : "";
+    if (strcmp(kind, "text") == 0)
+        return FRAME_TEXT;
+    if (strcmp(kind, "binary") != 0)
+        luaL_argerror(L, arg,
+                      lua_pushfstring(L, "\"text\" or \"binary\" expected, got %s",
+                                      luaL_tolstring(L, arg, NULL)));
+    return FRAME_BINARY;
 }
 
 struct slice vm_check_message(lua_State *L, int arg, enum frame_opcode kind)
@@ -138,7 +146,34 @@ int vm_push_sent(lua_State *L, enum conn_sent sent)
 
 /* --- userdata types --------------------------------------------------------------------------- */
 
-/* __index of all types: methods are values, getters are called. Upvalues: both tables. */
+/* Appends the names of the table at `from` to the list on top of the stack. */
+static void add_names(lua_State *L, int from)
+{
+    for (lua_pushnil(L); lua_next(L, from); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);
+    }
+}
+
+/* A name that is misspelt is told at once, with the nearest one, and not as a nil later on. */
+static int unknown_name(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tidewire.nearest");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "hint");
+    lua_pushvalue(L, 2);
+    lua_newtable(L);
+    add_names(L, lua_upvalueindex(1));
+    add_names(L, lua_upvalueindex(2));
+    lua_call(L, 2, 1);
+    const char *hint = lua_tostring(L, -1);
+    const char *name = luaL_tolstring(L, 2, NULL);
+    return luaL_error(L, "a %s has no `%s`%s", lua_tostring(L, lua_upvalueindex(3)), name, hint);
+}
+
+/* __index of all types: methods are values, getters are called. Upvalues: both tables, and what the
+ * type is called. */
 static int type_index(lua_State *L)
 {
     lua_settop(L, 2);
@@ -147,7 +182,7 @@ static int type_index(lua_State *L)
         return 1;
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL)
-        return 1;
+        return unknown_name(L);
     lua_CFunction getter = lua_tocfunction(L, -1);
     lua_settop(L, 1);
     return getter(L);
@@ -162,7 +197,8 @@ void vm_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const lua
     luaL_setfuncs(L, methods, 0);
     lua_newtable(L);
     luaL_setfuncs(L, getters, 0);
-    lua_pushcclosure(L, type_index, 2);
+    lua_pushstring(L, strrchr(name, '.') + 1);
+    lua_pushcclosure(L, type_index, 3);
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, "protected");
     lua_setfield(L, -2, "__metatable");

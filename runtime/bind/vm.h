@@ -39,6 +39,7 @@ struct vm {
     struct conn_limits limits; /* before a route is known */
     int reporter;              /* registry reference of what reports errors, or LUA_NOREF */
     struct buf warning;        /* what warn() has said so far */
+    struct log_limit refusals; /* of handshakes: one line a second */
     bool loading;              /* an app is being loaded: it must not act yet */
     char node[17];             /* of ws.id: this process, in hexadecimal */
     struct ws **ids;           /* slot of ws.id -> connection */

@@ -154,7 +154,12 @@ void ws_push(lua_State *L, struct ws *w)
 
 struct ws *ws_check(lua_State *L, int arg)
 {
-    struct ws *w = *(struct ws **)luaL_checkudata(L, arg, WS);
+    struct ws **self = luaL_testudata(L, arg, WS);
+    if (!self)
+        luaL_argerror(L, arg,
+                      lua_pushfstring(L, "a ws expected, got %s; call with a colon, ws:send(...)",
+                                      luaL_typename(L, arg)));
+    struct ws *w = *self;
     if (!w) /* collected: only a finalizer of the app can still see it */
         luaL_error(L, "this connection is gone");
     return w;
@@ -302,8 +307,8 @@ static int l_newindex(lua_State *L)
     ws_check(L, 1);
     if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "state") != 0)
         return refuse_field(L);
-    if (!lua_isnil(L, 3))
-        luaL_checktype(L, 3, LUA_TTABLE);
+    if (!lua_isnil(L, 3) && !lua_istable(L, 3))
+        return luaL_error(L, "ws.state takes a table, got a %s", luaL_typename(L, 3));
     lua_settop(L, 3);
     lua_setiuservalue(L, 1, UV_STATE);
     return 0;

@@ -1,6 +1,7 @@
 /* From a request to the first handlers of a connection: routing, the checks before the 101,
  * upgrade, open and run. */
 #include "bind/request.h"
+#include "bind/task.h"
 #include "bind/ws.h"
 #include "wire/handshake.h"
 #include "wire/uri.h"
@@ -23,6 +24,7 @@ static int call_run(lua_State *L, int status, lua_KContext context)
     struct ws *w = ws_of_task(L);
     if (!slot_has(w->slot, CB_RUN))
         return 0;
+    vm_of(L)->current->what = "run";
     lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_RUN]);
     ws_push(L, w);
     lua_callk(L, 1, 0, context, run_ended);
@@ -34,6 +36,7 @@ static int open_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
     if (slot_has(w->slot, CB_OPEN)) {
+        vm_of(L)->current->what = "open"; /* it may have begun as upgrade */
         lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_OPEN]);
         ws_push(L, w);
         lua_callk(L, 1, 0, 0, call_run);
@@ -110,14 +113,29 @@ static void refuse(struct conn *c, unsigned status, const char *fields, const ch
     conn_respond(c, status, slice_of(fields), slice_of(text));
 }
 
+/* A browser shows its page nothing of a refusal, so the log has to tell. */
+static void log_refusal(struct vm *vm, const struct http_head *head, const char *why)
+{
+    const struct http_header *origin = http_find(head, "Origin");
+    struct log_field fields[2] = {{"target", head->target}, {"origin", {"", 0}}};
+    struct log_record record = {.level = LOG_INFO, .fields = fields, .count = origin ? 2 : 1};
+    if (origin)
+        fields[1].value = origin->value;
+    record.message = slice_of(why);
+    if (log_allow(&vm->refusals, loop_now(vm->loop)))
+        log_write(vm->log, &record);
+}
+
 static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *head,
                          struct slot *slot)
 {
     if (slot->handler == LUA_NOREF) {
+        log_refusal(vm, head, "refused a handshake: the path is no WebSocket endpoint");
         refuse(c, 404, TEXT, "this path is no WebSocket endpoint\n");
         return;
     }
     if (!origin_allowed(slot, head, conn_is_secure(c))) {
+        log_refusal(vm, head, "refused a handshake: the origin is not allowed, see `origins`");
         refuse(c, 403, TEXT, "this origin is not allowed; see the route's `origins`\n");
         return;
     }
@@ -152,6 +170,8 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
     if (error) {
         refuse(c, 400, TEXT, uri_error_text(error));
     } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
+        if (upgrade)
+            log_refusal(vm, head, "refused a handshake: there is no route");
         refuse(c, 404, TEXT, "not found\n");
     } else {
         struct slot *slot = match.target;

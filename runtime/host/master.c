@@ -39,7 +39,7 @@ struct master {
     struct child *children;
     size_t running;
     struct timer patience; /* with workers that do not end */
-    struct watch *child, *term, *interrupt;
+    struct watch *child, *term, *hang_up, *interrupt;
     bool up;       /* the first worker has been ready: the command has succeeded */
     bool stopping; /* no worker is restarted any more */
     int status;
@@ -125,6 +125,7 @@ static void leave_master(struct master *m)
             close_channel(&m->children[i]);
     loop_unwatch(m->loop, m->child);
     loop_unwatch(m->loop, m->term);
+    loop_unwatch(m->loop, m->hang_up);
     loop_unwatch(m->loop, m->interrupt);
     loop_free(m->loop);
     free(m->children);
@@ -331,8 +332,9 @@ static bool set_up(struct master *m)
     }
     m->child = loop_watch_signal(m->loop, SIGCHLD, on_child, m);
     m->term = loop_watch_signal(m->loop, SIGTERM, on_term, m);
+    m->hang_up = loop_watch_signal(m->loop, SIGHUP, on_term, m); /* the terminal was closed */
     m->interrupt = loop_watch_signal(m->loop, SIGINT, on_interrupt, m);
-    return m->child && m->term && m->interrupt;
+    return m->child && m->term && m->hang_up && m->interrupt;
 }
 
 static void tear_down(struct master *m)
@@ -342,6 +344,7 @@ static void tear_down(struct master *m)
     if (m->loop) {
         loop_unwatch(m->loop, m->child);
         loop_unwatch(m->loop, m->term);
+        loop_unwatch(m->loop, m->hang_up);
         loop_unwatch(m->loop, m->interrupt);
         loop_free(m->loop);
     }

@@ -170,7 +170,8 @@ int worker_run(const struct worker_setup *setup)
     char name[16];
     snprintf(name, sizeof name, "tidewire-w%zu", setup->index);
     prctl(PR_SET_NAME, name);
-    signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides */
+    signal(SIGINT, SIG_IGN); /* a terminal sends these to all; the master decides */
+    signal(SIGHUP, SIG_IGN);
     if (!set_up(&w)) {
         channel_send(setup->channel, CHANNEL_FAILED, "tidewire: cannot start: out of memory\n");
         return 1;

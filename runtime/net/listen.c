@@ -231,6 +231,16 @@ static bool remove_stale(const struct sockaddr_un *address)
     return !alive && unlink(address->sun_path) == 0;
 }
 
+static const char *unix_advice(const char *path, int error)
+{
+    struct stat st;
+    if (error != EADDRINUSE)
+        return strerror(error);
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return "there is a file of that name that is no socket; choose another path";
+    return "another program listens there";
+}
+
 static bool open_unix(struct opening *r, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -242,13 +252,18 @@ static bool open_unix(struct opening *r, const char *path)
     if (fd < 0)
         return FAIL(r, "cannot listen on %s: %s", r->url, strerror(errno));
     int failed = bind(fd, (void *)&address, sizeof address);
-    if (failed && errno == EADDRINUSE && remove_stale(&address))
+    int why = errno;
+    if (failed && why == EADDRINUSE && remove_stale(&address)) {
         failed = bind(fd, (void *)&address, sizeof address);
-    if (failed || listen(fd, BACKLOG)) {
-        int why = errno;
+        why = errno;
+    }
+    if (!failed && listen(fd, BACKLOG)) {
+        failed = -1;
+        why = errno;
+    }
+    if (failed) {
         close(fd);
-        return FAIL(r, "cannot listen on %s: %s", r->url,
-                    why == EADDRINUSE ? "another program listens there" : strerror(why));
+        return FAIL(r, "cannot listen on %s: %s", r->url, unix_advice(path, why));
     }
     struct listen_point *p = add_point(r);
     if (!p) {

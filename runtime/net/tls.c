@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,10 +63,15 @@ static bool configure(SSL_CTX *ctx)
 
 static void explain(const char *what, const char *file, char *error, size_t size)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error(); /* the cause; what follows tells who noticed */
     const char *reason = ERR_reason_error_string(code);
     if (ERR_SYSTEM_ERROR(code))
         reason = strerror(ERR_GET_REASON(code));
+    else if (ERR_GET_LIB(code) == ERR_LIB_X509 &&
+             ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
+        reason = "it is not the certificate's key";
+    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        reason = "it is no PEM file";
     snprintf(error, size, "cannot use the %s \"%s\": %s", what, file,
              reason ? reason : "unknown error");
     ERR_clear_error();
