@@ -21,8 +21,8 @@ function auth.open(ws)
     ws:send("Hello, " .. ws.state.user .. ".")
 end
 
-function auth.message(ws, data)
-    ws:send(ws.state.user .. " said: " .. data)
+function auth.message(ws, data, kind)
+    ws:send(ws.state.user .. " said: " .. data, kind)
 end
 
 return auth

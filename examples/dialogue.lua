@@ -7,9 +7,9 @@ local dialogue = {}
 local function ask_number(ws, question)
     ws:send(question)
     while true do
-        local answer, why = ws:receive(30)
+        local answer = ws:receive(30)
         if not answer then
-            return nil, why -- "timeout" or "closed"
+            return nil
         end
         local number = tonumber(answer)
         if number then
@@ -20,17 +20,13 @@ local function ask_number(ws, question)
 end
 
 function dialogue.run(ws)
-    local width, why = ask_number(ws, "How wide is it?")
-    local height
-    if width then
-        height, why = ask_number(ws, "And how high?")
+    local width = ask_number(ws, "How wide is it?")
+    local height = width and ask_number(ws, "And how high?")
+    if not height then
+        return ws:close(1000, "no answer") -- changes nothing when the client has left
     end
-    if height then
-        ws:send(("That makes %.14g."):format(width * height))
-        ws:close(1000, "done")
-    elseif why == "timeout" then
-        ws:close(1000, "no answer")
-    end
+    ws:send(("That makes %.14g."):format(width * height))
+    ws:close(1000, "done")
 end
 
 return dialogue

@@ -12,12 +12,10 @@ function counter.message(ws)
 end
 
 return tidewire.app {
-    state_version = 1,
     routes = {
         ["/"] = counter,
         ["/count"] = function(req)
-            local body = tidewire.json.encode { count = req.app.state.count }
-            return 200, body, { ["Content-Type"] = "application/json" }
+            return { count = req.app.state.count } -- a table is sent as JSON
         end,
     },
     start = function(app)

@@ -5,8 +5,6 @@ local tidewire = require "tidewire"
 local rooms = require "rooms"
 
 return tidewire.app {
-    state_version = 1,
-
     routes = {
         ["/"] = tidewire.files "public",
         ["/chat/:room"] = require "chat",

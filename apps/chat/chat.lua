@@ -67,11 +67,13 @@ function requests.join(ws, request)
         return nil, message, code
     end
     local who = { id = ws.id, key = request.key, ws = ws }
-    local room, seat, former = rooms.enter(all, state.room, name, who, tidewire.now())
-    if not room then
-        return nil, seat, former -- message and code
+    local entry
+    entry, message, code = rooms.enter(all, state.room, name, who, tidewire.now())
+    if not entry then
+        return nil, message, code
     end
-    name = seat.name
+    local room, former = entry.room, entry.former
+    name = entry.seat.name
     state.name = name
     ws:subscribe(topic(room.name))
     ws:send(json.encode {
@@ -154,12 +156,10 @@ function chat.upgrade(req)
     if not rooms.is_room(req.params.room) then
         return tidewire.refuse(404, "A room's name is 1 to 32 of a-z, 0-9, - and _.\n")
     end
-    for _, offered in ipairs(req.protocols) do
-        if offered == PROTOCOL then
-            return { room = req.params.room }
-        end
+    if not req.protocol then
+        return tidewire.refuse(400, "Offer the subprotocol " .. PROTOCOL .. " in Sec-WebSocket-Protocol.\n")
     end
-    return tidewire.refuse(400, "Offer the subprotocol " .. PROTOCOL .. " in Sec-WebSocket-Protocol.\n")
+    return { room = req.params.room } -- becomes ws.state
 end
 
 function chat.message(ws, data, kind)

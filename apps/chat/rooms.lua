@@ -1,5 +1,5 @@
 -- Rooms, the names in them and what was said: pure logic on plain tables, without connections or
--- a clock, so that a reload can carry the tables and a test can be exact.
+-- a clock, so that a test can be exact.
 --
 --   all  = { rooms = { [room name] = room }, vacant = { room names, longest empty first } }
 --   room = { name, epoch, last_id, seats = { [folded name] = seat }, count, history, empty_since }
@@ -110,9 +110,9 @@ local function open_room(all, room_name, now)
 end
 
 -- Gives `name` a seat in the room. `who` is { id =, key =, ws = }: whose seat it is, what proves it
--- after a reconnect, and the connection (not looked at here). Returns room, seat, and the former
--- holder's `ws` if the same person took the seat over (it keeps the name as it was written);
--- or nil, message, "name_taken" | "room_full".
+-- after a reconnect, and the connection (not looked at here). Returns { room =, seat =, former = },
+-- where `former` is the `ws` of who held the seat if the same person took it over (it keeps the
+-- name as it was written); or nil, message, "name_taken" | "room_full".
 function rooms.enter(all, room_name, name, who, now)
     local room = all.rooms[room_name]
     local held = room and room.seats[fold(name)]
@@ -129,7 +129,7 @@ function rooms.enter(all, room_name, name, who, now)
     name = held and held.name or name
     local seat = { name = name, id = who.id, key = who.key, ws = who.ws }
     room.seats[fold(name)] = seat
-    return room, seat, held and held.ws
+    return { room = room, seat = seat, former = held and held.ws }
 end
 
 -- Renames the seat of `id`. Returns true, or nil, message, "name_taken".

@@ -6,6 +6,8 @@
 #include "wire/handshake.h"
 #include "wire/uri.h"
 
+#include <stdio.h>
+
 /* --- the first handlers ----------------------------------------------------------------------- */
 
 static int run_ended(lua_State *L, int status, lua_KContext context)
@@ -126,6 +128,13 @@ static void log_refusal(struct vm *vm, const struct http_head *head, const char 
         log_write(vm->log, &record);
 }
 
+static void refuse_target(struct conn *c, int error)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%s\n", uri_error_text(error));
+    refuse(c, 400, TEXT, text);
+}
+
 static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *head,
                          struct slot *slot)
 {
@@ -168,11 +177,11 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
     if (!error)
         error = uri_canonical_path(target.path, &path);
     if (error) {
-        refuse(c, 400, TEXT, uri_error_text(error));
+        refuse_target(c, error);
     } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
         if (upgrade)
             log_refusal(vm, head, "refused a handshake: there is no route");
-        refuse(c, 404, TEXT, "not found\n");
+        refuse(c, 404, TEXT, "Not Found\n");
     } else {
         struct slot *slot = match.target;
         if (upgrade)

@@ -72,6 +72,10 @@ static void explain(const char *what, const char *file, char *error, size_t size
         reason = "it is not the certificate's key";
     else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
         reason = "it is no PEM file";
+    else if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER)
+        reason = "it is no key in PEM";
+    else if (ERR_GET_LIB(code) == ERR_LIB_PROV || ERR_GET_LIB(code) == ERR_LIB_EVP)
+        reason = "it is encrypted or damaged; a server needs a key without a passphrase";
     snprintf(error, size, "cannot use the %s \"%s\": %s", what, file,
              reason ? reason : "unknown error");
     ERR_clear_error();

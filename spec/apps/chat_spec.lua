@@ -23,7 +23,7 @@ describe("chat rooms", function()
 
     -- Enters as `id` and says `count` things, then leaves.
     local function visit(room_name, count, now)
-        local room = assert(rooms.enter(all, room_name, "Ada", who "a", now))
+        local room = assert(rooms.enter(all, room_name, "Ada", who "a", now)).room
         for i = 1, count do
             rooms.say(room, "Ada", "text " .. i, nil, now)
         end
@@ -96,7 +96,7 @@ describe("chat rooms", function()
 
     describe("seats", function()
         it("are listed by name", function()
-            local room = rooms.enter(all, "lobby", "Grace", who "g", 1)
+            local room = rooms.enter(all, "lobby", "Grace", who "g", 1).room
             rooms.enter(all, "lobby", "Ada", who "a", 1)
             assert.same({ "Ada", "Grace" }, rooms.people(room))
         end)
@@ -109,8 +109,8 @@ describe("chat rooms", function()
         it("have a name once, whatever its case", function()
             rooms.enter(all, "lobby", "Ada", who("a", "key of ada"), 1)
             for _, other in ipairs { who "b", who("b", "another key") } do
-                local room, message, code = rooms.enter(all, "lobby", "aDA", other, 1)
-                assert.is_nil(room)
+                local entry, message, code = rooms.enter(all, "lobby", "aDA", other, 1)
+                assert.is_nil(entry)
                 assert.equal("The name Ada is taken in this room.", message)
                 assert.equal("name_taken", code)
             end
@@ -123,13 +123,13 @@ describe("chat rooms", function()
 
         it("are taken over with their key, and the former connection no longer owns them", function()
             rooms.enter(all, "lobby", "Ada", who("a", "key of ada"), 1)
-            local room, seat, former = rooms.enter(all, "lobby", "ADA", who("b", "key of ada"), 2)
-            assert.equal("connection a", former)
-            assert.equal("b", seat.id)
-            assert.equal("Ada", seat.name)
-            assert.equal(1, room.count)
+            local entry = rooms.enter(all, "lobby", "ADA", who("b", "key of ada"), 2)
+            assert.equal("connection a", entry.former)
+            assert.equal("b", entry.seat.id)
+            assert.equal("Ada", entry.seat.name)
+            assert.equal(1, entry.room.count)
             assert.is_false(rooms.leave(all, "lobby", "Ada", "a", 3))
-            assert.same({ "Ada" }, rooms.people(room))
+            assert.same({ "Ada" }, rooms.people(entry.room))
             assert.is_true(rooms.leave(all, "lobby", "Ada", "b", 3))
         end)
 
@@ -137,15 +137,15 @@ describe("chat rooms", function()
             for i = 1, rooms.PEOPLE_MAX do
                 rooms.enter(all, "lobby", "p" .. i, who(i, "key of " .. i), 1)
             end
-            local room, message, code = rooms.enter(all, "lobby", "late", who "late", 1)
-            assert.is_nil(room)
+            local entry, message, code = rooms.enter(all, "lobby", "late", who "late", 1)
+            assert.is_nil(entry)
             assert.equal("The room is full: 200 people are here.", message)
             assert.equal("room_full", code)
             assert.is_table((rooms.enter(all, "lobby", "p7", who("again", "key of 7"), 1)))
         end)
 
         it("are renamed, to another case of the same name too, but not to a taken one", function()
-            local room = rooms.enter(all, "lobby", "Ada", who "a", 1)
+            local room = rooms.enter(all, "lobby", "Ada", who "a", 1).room
             rooms.enter(all, "lobby", "Grace", who "g", 1)
             assert.equal("name_taken", select(3, rooms.rename(room, "Ada", "grace", "a")))
             assert.is_true(rooms.rename(room, "Ada", "ADA", "a"))
@@ -164,7 +164,7 @@ describe("chat rooms", function()
 
     describe("history", function()
         it("keeps the last 50 messages, numbered through", function()
-            local room = rooms.enter(all, "lobby", "Ada", who "a", 1)
+            local room = rooms.enter(all, "lobby", "Ada", who "a", 1).room
             for i = 1, 53 do
                 local message = rooms.say(room, "Ada", "text " .. i, "ref " .. i, 1.5)
                 assert.same(
@@ -180,7 +180,7 @@ describe("chat rooms", function()
 
         it("outlives the last one to leave, in the same epoch", function()
             visit("lobby", 2, 10)
-            local room = rooms.enter(all, "lobby", "Grace", who "g", 20)
+            local room = rooms.enter(all, "lobby", "Grace", who "g", 20).room
             assert.same({ 1, 2 }, ids(room.history))
             assert.equal(10000, room.epoch)
             assert.equal(3, rooms.say(room, "Grace", "hello", nil, 20).id)

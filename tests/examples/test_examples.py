@@ -66,6 +66,26 @@ def test_broadcast(serve):
     run(talk(serve("examples/broadcast.lua")))
 
 
+def test_hello_of_the_readme(serve, tmp_path):
+    """The program on the first page, as it is there."""
+    async def talk(server):
+        async with websockets.connect(server.url()) as a, websockets.connect(server.url()) as b:
+            for socket in (a, b):
+                await says(socket, "hello 127.0.0.1")
+            for message in ("tide é", b"\x00\xff"):
+                await a.send(message)
+                await says(b, message)
+            await b.send("from b")
+            await says(a, "from b")  # the first that a receives: it has not got its own
+
+    program = (ROOT / "README.md").read_text().split("```lua\n", 1)[1].split("```", 1)[0]
+    assert program.startswith("-- hello.lua: ")
+    assert len(program.splitlines()) <= 11
+    app = tmp_path / "hello.lua"
+    app.write_text(program)
+    run(talk(serve(app)))
+
+
 def ask_for_upgrade(server, path):
     """The opening handshake by plain HTTP: status, headers and body of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
@@ -85,6 +105,8 @@ def test_auth(serve):
                 await says(socket, f"Hello, {name}.")
                 await socket.send("tide")
                 await says(socket, f"{name} said: tide")
+                await socket.send(b"\x00\xff")
+                await says(socket, f"{name} said: ".encode() + b"\x00\xff")
         with pytest.raises(websockets.InvalidStatusCode) as refused:
             await websockets.connect(server.url("/"), extra_headers={"Authorization": "Bearer token-of-eve"})
         assert refused.value.status_code == 401

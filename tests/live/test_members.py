@@ -34,10 +34,10 @@ def test_sizes(live, size):
 @pytest.mark.parametrize("call, told", [
     ("ws:send('\\xff')", "valid UTF-8"),
     ("ws:send('\\xed\\xa0\\x80')", "valid UTF-8"),
-    ("ws:send('x', 'blob')", "invalid option 'blob'"),
+    ("ws:send('x', 'blob')", "\"text\" or \"binary\" expected, got blob"),
     ("ws:send(nil)", "string expected, got nil"),
     ("ws:send({})", "string expected, got table"),
-    ("ws.send('x', 'y')", "tidewire.ws expected"),
+    ("ws.send('x', 'y')", "a ws expected, got string; call with a colon"),
     ("ws:close(999)", "close code"),
     ("ws:close(1004)", "close code"),
     ("ws:close(1005)", "close code"),
@@ -67,7 +67,9 @@ def test_sizes(live, size):
     ("ws:after(1, 5)", "function"),
     ("ws:receive('x')", "number expected"),
     ("ws:receive(-1)", "seconds"),
-    ("ws.state = 5", "table expected"),
+    ("ws.sned", "a ws has no `sned` (did you mean `send`?)"),
+    ("ws.request.header", "a request has no `header` (did you mean `headers`?)"),
+    ("ws.state = 5", "ws.state takes a table, got a number"),
     ("ws.user = 'ann'", "ws.state"),
     ("tidewire.send('x', '\\xff')", "valid UTF-8"),
 ])
@@ -259,7 +261,8 @@ def test_finalizers_of_the_app_may_use_what_is_gone(live):
         note("finalizer", pcall(function()
             for _, ws in ipairs(t) do
                 local _ = tostring(ws)
-                pcall(ws.send, ws, "x") pcall(ws.close, ws) pcall(function() return ws.id, ws.state, ws.request end)
+                pcall(function() ws:send "x" end) pcall(function() ws:close() end)
+                pcall(function() return ws.id, ws.state, ws.request end)
             end
         end))
     end })
