@@ -14,10 +14,12 @@ int main(int argc, char **argv)
     struct vm *vm = vm_new(&log);
     if (!vm)
         return 1;
-    if (vm_command(vm, argc, argv, &status, &plan))
+    if (vm_command(vm, argc, argv, &status, &plan)) {
+        log.least = plan.log;
         status = master_run(vm, &plan, &log); /* which frees the vm */
-    else
+    } else {
         vm_free(vm);
+    }
     plan_free(&plan);
     return status;
 }

@@ -26,7 +26,8 @@ struct plan {
     size_t workers;
     size_t connections; /* of a worker; 0: as many as descriptors allow */
     unsigned handshakes_per_address;
-    uint32_t drain; /* ms */
+    uint32_t drain;     /* ms */
+    enum log_level log; /* the least that is logged */
 };
 
 /* Runs a command (lua/tidewire/cli). *status is its exit status; true: it is `run`, and *plan is

@@ -53,8 +53,20 @@ static lua_Number number_field(lua_State *L, const char *name, lua_Number otherw
     return n;
 }
 
+static void read_log_level(lua_State *L, struct plan *plan)
+{
+    struct slice name;
+    plan->log = LOG_INFO;
+    lua_getfield(L, -1, "log");
+    name.ptr = luaL_optlstring(L, -1, "info", &name.len);
+    if (!log_level_parse(name, &plan->log))
+        luaL_error(L, "log: unknown level");
+    lua_pop(L, 1);
+}
+
 static void read_plan(lua_State *L, struct plan *plan)
 {
+    read_log_level(L, plan);
     read_listen(L, plan);
     plan->workers = (size_t)number_field(L, "workers", 1);
     lua_getfield(L, -1, "limits");
