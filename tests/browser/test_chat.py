@@ -1,6 +1,7 @@
 """People chat through the page of apps/chat, each in a tab of headless Chromium."""
 
 import contextlib
+import copy
 import json
 
 import pytest
@@ -47,6 +48,24 @@ while (walker.nextNode()) {
 return [seen, low];
 """
 
+# From now on window.opened counts the connections that opened, and window.sent is what was sent over them.
+WATCH = """
+window.opened = 0;
+window.sent = [];
+window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+        super(...args);
+        this.addEventListener("open", () => (window.opened += 1));
+    }
+    send(data) {
+        window.sent.push(data);
+        super.send(data);
+    }
+};
+"""
+
+SELECTED = "const field = document.activeElement; return field.value.slice(field.selectionStart, field.selectionEnd)"
+
 AT_END = "const s = document.querySelector('#scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight < 2"
 
 
@@ -58,6 +77,16 @@ class Tab:
         self.browser = browser
         self.handle = browser.current_window_handle
         browser.get(server.url(address, scheme="http"))
+
+    def duplicate(self):
+        """Another tab, with what this one remembers: a browser's "Duplicate tab" and window.open() copy it."""
+        self.front()
+        known = set(self.browser.window_handles)
+        self.browser.execute_script("window.open(location.href)")
+        self.wait(lambda: set(self.browser.window_handles) - known, "the tab")
+        other = copy.copy(self)
+        (other.handle,) = set(self.browser.window_handles) - known
+        return other
 
     def front(self):
         if self.browser.current_window_handle != self.handle:
@@ -87,6 +116,10 @@ class Tab:
 
     def notices(self):
         return " · ".join(self.texts("#log .notice"))
+
+    def name_is(self, name):
+        """Waits until the form to come in is shown with this name in its field."""
+        self.wait(lambda: self.one("#name").is_displayed() and self.one("#name").get_property("value") == name, name)
 
     def join(self, name):
         self.wait(lambda: self.one("#name").is_displayed(), "the form to come in")
@@ -162,6 +195,15 @@ def test_coming_and_leaving_is_noticed(come, browser):
     ada.shows("#people .name", ["Ada"])
 
 
+def test_the_day_stands_above_the_first_notice(come):
+    ada, grace = come("Ada"), come("Grace")
+    ada.wait(lambda: ada.notices() == "Grace came in", "a notice of who came")
+    grace.say("hello")
+    ada.shows("#log .bubble", ["hello"])
+    classes = "return [...document.querySelector('#log').children].map((node) => node.className)"
+    assert ada.browser.execute_script(classes) == ["day", "notice", "group"]
+
+
 def test_who_enters_sees_what_was_said(come):
     ada, grace = come("Ada"), come("Grace")
     ada.say("first")
@@ -177,9 +219,67 @@ def test_who_enters_sees_what_was_said(come):
 def test_a_taken_name_is_refused_and_another_one_enters(come, browser, server):
     come("Ada")
     other = Tab(browser, server).join("ada")
-    other.shows("#join-error", ["The name Ada is taken in this room."])
+    other.shows("#join-note", ["The name Ada is taken in this room. How about ada 2?"])
     other.join("Grace").entered()
     other.shows("#people .name", ["Ada", "Grace"])
+
+
+def test_for_a_taken_name_another_is_suggested(come, browser, server):
+    come("Ada")
+    names = ["Ada"]
+    for suggested in ("Ada 2", "Ada 3"):
+        other = Tab(browser, server)
+        other.name_is("Ada")  # the one that was chosen, not the one that was suggested, is remembered
+        other.one("#name").send_keys(Keys.ENTER)
+        for number in range(2, int(suggested[-1]) + 1):
+            other.shows("#join-note", [f"The name {names[number - 2]} is taken in this room. How about Ada {number}?"])
+            other.name_is(f"Ada {number}")
+            assert other.browser.execute_script(SELECTED) == f"Ada {number}", "to be replaced by writing"
+            other.one("#name").send_keys(Keys.ENTER)
+        other.entered()
+        names.append(suggested)
+        other.shows("#people .name", names)
+        assert not other.one("#join-error").text
+
+
+def test_a_suggested_name_is_not_too_long(come, browser, server):
+    come("W" * 24)
+    other = Tab(browser, server).join("W" * 24)
+    other.name_is("W" * 22 + " 2")
+    other.one("#name").send_keys(Keys.ENTER)
+    other.entered()
+
+
+def test_a_copy_of_a_tab_asks_for_a_name_and_reproaches_nothing(come):
+    ada = come("Ada")
+    copy = ada.duplicate()
+    copy.name_is("Ada 2")
+    for selector in ("#join-note", "#join-error"):
+        copy.shows(selector, [""])
+    copy.one("#name").send_keys(Keys.ENTER)
+    copy.entered()
+    copy.shows("#people .name", ["Ada", "Ada 2"])
+
+
+def test_a_name_that_is_taken_in_the_next_room_is_explained(come):
+    come("Ada", "/#harbour")
+    ada = come("Ada")
+    ada.one("#visit-room").send_keys("harbour", Keys.ENTER)
+    ada.shows("#join-note", ["The name Ada is taken in this room. How about Ada 2?"])
+
+
+def test_a_name_that_was_refused_is_not_tried_again_after_a_reconnect(relay, come, browser):  # pages end before it
+    come("Ada")
+    other = Tab(browser, relay).join("Ada")
+    other.name_is("Ada 2")
+    other.browser.execute_script(WATCH)
+    other.one("#name").clear()
+    other.one("#name").send_keys("Countess")
+    relay.cut()
+    other.wait(lambda: other.browser.execute_script("return window.opened") == 1, "the next connection")
+    other.one("#name").send_keys(Keys.ENTER)
+    other.entered()
+    assert [json.loads(text)["name"] for text in other.browser.execute_script("return window.sent")] == ["Countess"]
 
 
 def test_a_name_is_changed_but_not_to_a_taken_one(come):
@@ -212,6 +312,44 @@ def test_a_room_is_a_link_and_its_own_place(come):
     ada.one("#rooms a").click()
     ada.shows("#people .name", ["Ada"])
     ada.shows("#log .bubble", [])
+
+
+@pytest.mark.parametrize("typed, name", [
+    ("Überraschung", "uberraschung"),
+    ("Crème brûlée!", "creme-brulee"),
+    ("Straße 7", "strasse-7"),
+    ("Øresund & Łódź", "oresund-lodz"),
+    ("  -- Tide -- 2 --  ", "tide-2"),
+    ("snake_case", "snake_case"),
+    ("ﬁsh ½", "fish-1-2"),
+    ("x" * 31 + " y", "x" * 31),
+])
+def test_a_name_of_a_room_is_folded_to_what_an_address_can_have(come, typed, name):
+    ada = come("Ada")
+    ada.one("#visit-room").send_keys(typed, Keys.ENTER)
+    ada.shows("h1", [f"#{name}"])
+    ada.shows("#people .name", ["Ada"])
+    assert ada.browser.current_url.endswith(f"/#{name}")
+
+
+@pytest.mark.parametrize("address", ["/#Überraschung", "/#%C3%9Cberraschung", "/?room=%C3%9Cberraschung", "/#u%CC%88berraschung"])
+def test_a_link_to_a_room_is_folded_as_well(come, address):
+    come("Ada", address).shows("h1", ["#uberraschung"])
+
+
+@pytest.mark.parametrize("address", ["/#", "/", "/#---", "/#%E6%BD%AE", "/?room=!"])
+def test_a_link_without_a_name_of_a_room_leads_to_the_lobby(come, address):
+    come("Ada", address).shows("h1", ["#lobby"])
+
+
+def test_a_name_without_a_usable_character_is_explained(come):
+    ada = come("Ada")
+    field = ada.one("#visit-room")
+    field.send_keys("комната", Keys.ENTER)
+    ada.wait(lambda: field.get_property("validationMessage") == "A room's name is made of a-z, 0-9, - and _.", "why")
+    ada.shows("h1", ["#lobby"])
+    field.send_keys(" 7", Keys.ENTER)
+    ada.shows("h1", ["#7"])
 
 
 def test_text_stays_text_and_addresses_become_links(come):
@@ -414,7 +552,9 @@ def test_it_fits_and_reads_well(come, server, screenshots, scheme):
             reader.wait(lambda: len(reader.texts("#log .bubble")) == number, "the message")
     stranger = Tab(grace.browser, server)
     stranger.wait(lambda: stranger.one("#name").is_displayed(), "the form to come in")
-    for tab, form in ((stranger, "join"), (grace, "chat")):
+    second = Tab(grace.browser, server).join("Ada")
+    second.name_is("Ada 2")
+    for tab, form in ((stranger, "join"), (second, "taken"), (grace, "chat"), (ada, "notice")):
         for width, height in ((320, 640), (390, 844), (1280, 800)):
             look(tab, scheme, width, height)
             assert scrolls_sideways(tab) == [], width

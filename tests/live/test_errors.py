@@ -149,6 +149,18 @@ def test_error_in_close(live):
     assert server.finish() == ["close"]
 
 
+def test_error_in_close_reaches_the_error_callback(live):
+    server = live("""return {
+        open = function(ws) ws:send("in") end,
+        close = function() error("x") end,
+        error = function(ws, err) note("error", ws.ready_state, err:match(":%d+: (.*)")) end,
+    }""")
+    peer = server.open()
+    assert peer.message() == "in"
+    peer.end()
+    assert server.finish() == ["error|closed|x"]
+
+
 def test_reading_an_undeclared_name_suggests_the_nearest(live):
     server = live("""
     return { message = function(ws, data) return tonumbr(data) end }""")

@@ -103,6 +103,33 @@ def test_pipelining_and_files(secure):
     assert peer.answer().body == b"ok"
 
 
+def test_the_end_right_behind_many_requests(secure):
+    """close_notify in the same bytes as 600 requests: more than one turn of the loop takes, all answered."""
+    sock = connect(secure.urls[0])
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+    tls.write(request("/http") * 600)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.unwrap()
+    sock.sendall(outgoing.read())
+    while data := sock.recv(65536):
+        incoming.write(data)
+    answers = b""
+    with pytest.raises(ssl.SSLZeroReturnError):  # the server's own close_notify
+        while True:
+            answers += tls.read(65536)
+    assert answers.count(b"HTTP/1.1 200 OK") == 600
+
+
 @pytest.mark.parametrize("end", ["close_notify", "fin", "reset"])
 def test_lost(secure, end):
     peer = secure.tls("/")

@@ -3,6 +3,7 @@ import { Connection } from "./connection.js";
 import { Log } from "./log.js";
 import { Outbox, OUTBOX_MAX } from "./outbox.js";
 import { roomName, showMe, showPeople, showRooms } from "./side.js";
+import { anotherName } from "./text.js";
 
 const PROTOCOL = "tidewire.chat.v1";
 const TEXT_MAX = 2000;
@@ -36,12 +37,15 @@ function view(name) {
     $("main").dataset.view = name;
 }
 
-function ask(message = "") {
+// Shows the form to come in. A note is an advice, a problem is what has to change.
+function ask(name, { note = "", problem = "" } = {}) {
     room.joined = false;
+    room.name = null; // nothing is wanted until the form is sent
     view("join");
     showMe(null);
-    $("join-error").textContent = message;
-    $("name").value = room.name ?? localStorage.getItem("name") ?? "";
+    $("join-note").textContent = note;
+    $("join-error").textContent = problem;
+    $("name").value = name;
     $("name").focus();
     $("name").select();
 }
@@ -96,9 +100,11 @@ function addMessage(message) {
 const heard = {
     welcome({ name, epoch, people, history }) {
         const again = room.joinedOnce;
-        Object.assign(room, { name, people: new Set(people), joined: true, joinedOnce: true });
+        Object.assign(room, { name, people: new Set(people), joined: true, joinedOnce: true, restored: false });
         sessionStorage.setItem("name", name);
-        localStorage.setItem("name", name);
+        if (name !== room.suggested) {
+            localStorage.setItem("name", name);
+        }
         view("chat");
         log.batch(() => {
             if (again && room.epoch !== epoch) {
@@ -128,20 +134,20 @@ const heard = {
         addMessage(message);
     },
 
-    joined({ name }) {
+    joined({ name, time }) {
         room.people.add(name);
-        log.notice(`${name} came in`);
+        log.notice(`${name} came in`, time);
         showEveryone();
     },
 
-    left({ name }) {
+    left({ name, time }) {
         room.people.delete(name);
         stopsTyping(name);
-        log.notice(`${name} left`);
+        log.notice(`${name} left`, time);
         showEveryone();
     },
 
-    renamed({ name, to }) {
+    renamed({ name, to, time }) {
         room.people.delete(name);
         room.people.add(to);
         stopsTyping(name);
@@ -152,7 +158,7 @@ const heard = {
             showMe(to);
             $("rename").close();
         }
-        log.notice(`${name} is now ${to}`);
+        log.notice(`${name} is now ${to}`, time);
         showEveryone();
     },
 
@@ -171,8 +177,11 @@ const heard = {
             if (!room.joined) {
                 setTimeout(join, 1000);
             }
+        } else if (!room.joined && code === "name_taken") {
+            room.suggested = anotherName(room.name);
+            ask(room.suggested, { note: room.restored ? "" : `${message} How about ${room.suggested}?` });
         } else if (!room.joined) {
-            ask(message);
+            ask(room.name, { problem: message });
         } else if ($("rename").open) {
             $("rename-error").textContent = message;
         } else {
@@ -229,11 +238,15 @@ function say() {
 // -- a room ------------------------------------------------------------------------------------
 
 function enter(id) {
+    const name = sessionStorage.getItem("name");
+    const restored = !room; // by a reload, or in a copy of a tab: nobody chose the name just now
     room?.connection.close();
     room?.outbox.close();
     room = {
         id,
-        name: sessionStorage.getItem("name"), // wanted, then held
+        name, // wanted, then held
+        restored,
+        suggested: null, // when the wanted name was taken: not remembered for the next tab
         joined: false, // now
         joinedOnce: false, // by this page: what is shown stays over a reconnect
         epoch: null,
@@ -284,13 +297,21 @@ function enter(id) {
         },
     });
     if (!room.name) {
-        ask();
+        ask(localStorage.getItem("name") ?? "");
+    }
+}
+
+function unescaped(hash) {
+    try {
+        return decodeURIComponent(hash);
+    } catch {
+        return hash.replace(/%[0-9a-f]{2}/gi, " ");
     }
 }
 
 function follow() {
     const linked = new URLSearchParams(location.search).get("room");
-    const id = roomName(location.hash.slice(1) || linked || "lobby");
+    const id = roomName(unescaped(location.hash.slice(1)) || linked || "") || "lobby";
     history.replaceState(null, "", `${location.pathname}#${id}`);
     if (room?.id !== id) {
         enter(id);
@@ -344,7 +365,9 @@ $("composer").addEventListener("submit", (event) => {
 $("join").addEventListener("submit", (event) => {
     event.preventDefault();
     room.name = $("name").value.trim();
-    $("join-error").textContent = room.connection.state === "open" ? "" : "You will come in once the connection is there.";
+    room.restored = false;
+    $("join-error").textContent = "";
+    $("join-note").textContent = room.connection.state === "open" ? "" : "You will come in once the connection is there.";
     join();
 });
 

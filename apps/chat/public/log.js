@@ -73,8 +73,12 @@ export class Log {
         }
     }
 
-    // A line between the messages; those that follow each other share one.
-    notice(text) {
+    // A line between the messages; those that follow each other share one. `at` is left out where
+    // only this page knows of it: its clock may be of another day than the server's.
+    notice(text, at) {
+        if (at !== undefined) {
+            this.startDay(at);
+        }
         if (this.last.notice) {
             this.last.notice.append(` · ${text}`);
         } else {

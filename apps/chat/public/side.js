@@ -2,24 +2,29 @@
 import { avatar, element } from "./text.js";
 
 const ROOMS_KEPT = 8;
+const LETTERS = { æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ł: "l", þ: "th" }; // no mark that NFKD takes off
 const narrow = matchMedia("(max-width: 52rem)");
 const $ = (id) => document.getElementById(id);
 
-// The name of a room as the server takes it, from what somebody typed or linked.
+// The name of a room as the server takes it, from what somebody typed or linked: letters lose their
+// marks, everything else between them becomes one "-". Empty when nothing is left.
 export function roomName(text) {
-    const name = text
-        .replace(/%[0-9a-f]{2}/gi, " ")
-        .trim()
+    return text
+        .normalize("NFKD")
+        .replace(/\p{M}+/gu, "")
+        .toUpperCase() // a German sharp s becomes SS
         .toLowerCase()
-        .replace(/[^a-z0-9_-]+/g, "-")
-        .slice(0, 32);
-    return /[a-z0-9_]/.test(name) ? name : "lobby";
+        .replace(/[æœøđðłþ]/g, (letter) => LETTERS[letter])
+        .replace(/[^a-z0-9_]+/g, "-")
+        .replace(/^-/, "")
+        .slice(0, 32)
+        .replace(/-$/, "");
 }
 
 function visited() {
     try {
         const list = JSON.parse(localStorage.getItem("rooms") ?? "[]");
-        return list.filter((room) => typeof room === "string" && room === roomName(room));
+        return list.filter((room) => typeof room === "string" && room && room === roomName(room));
     } catch {
         return [];
     }
@@ -98,9 +103,14 @@ $("rooms").addEventListener("click", closeDrawer);
 $("visit").addEventListener("submit", (event) => {
     event.preventDefault();
     const field = $("visit-room");
-    if (field.value.trim()) {
-        location.hash = roomName(field.value);
+    const name = roomName(field.value);
+    if (name) {
+        location.hash = name;
         field.value = "";
         closeDrawer();
+    } else if (field.value.trim()) {
+        field.setCustomValidity("A room's name is made of a-z, 0-9, - and _.");
+        field.reportValidity();
     }
 });
+$("visit-room").addEventListener("input", (event) => event.target.setCustomValidity(""));

@@ -2,6 +2,7 @@
 
 const LINK = /https?:\/\/[^\s<>"]+/gi;
 const ONLY_EMOJI = /^(\p{Extended_Pictographic}[\u{FE0F}\u{200D}\u{1F3FB}-\u{1F3FF}]*){1,6}$/u;
+const NAME_MAX = 24; // characters, as rooms.lua has it
 const HUES = 8; // as many as style.css has
 
 export function element(tag, className, ...content) {
@@ -56,6 +57,13 @@ export function linked(text) {
 
 export function isOnlyEmoji(text) {
     return ONLY_EMOJI.test(text);
+}
+
+// For a name that is taken: "Ada 2", then "Ada 3".
+export function anotherName(name) {
+    const [, stem, number] = /^(.*?)(?: (\d{1,4}))?$/.exec(name);
+    const end = ` ${Number(number ?? 1) + 1}`;
+    return [...stem].slice(0, NAME_MAX - end.length).join("").trimEnd() + end;
 }
 
 // The same person has the same colour on every page.
