@@ -4,14 +4,17 @@ local chunk = require "tidewire.chunk"
 local environment = require "tidewire.environment"
 local expect = require "tidewire.expect"
 local limits = require "tidewire.limits"
+local nearest = require "tidewire.nearest"
 local report = require "tidewire.report"
 local source = require "tidewire.source"
 local units = require "tidewire.units"
 
 local settings = {}
 
-local known = { "limits", "listen", "workers" }
-local later = { "control", "engine", "log", "metrics", "tls" }
+local known = { "limits", "listen", "log", "workers" }
+local later = { "control", "engine", "metrics", "tls" }
+
+local log_levels = { "debug", "info", "warn", "error" }
 
 local workers_max = 256
 
@@ -23,6 +26,47 @@ local function check_workers(value, path)
     return count
 end
 
+local function check_log(value, path)
+    for _, level in ipairs(log_levels) do
+        if value == level then
+            return value
+        end
+    end
+    expect.fail(path, "expected one of %s, got %s%s", table.concat(log_levels, ", "), expect.show(value),
+        nearest.hint(value, log_levels))
+end
+
+-- The URL that somebody may have meant by an address without a scheme or with one of HTTP's.
+local function likely_url(text)
+    local secure, host, port = text:match("^http(s?)://([^/]*):(%d+)/?$")
+    if not host then
+        secure, host, port = "", text:match("^([^/]*):(%d+)$")
+    end
+    if text:match("^%d+$") then
+        host, port = "", text
+    elseif text:match("%.sock$") and not text:find(":", 1, true) then
+        return "unix:" .. text
+    elseif not host then
+        return nil
+    end
+    if host == "" or host == "localhost" then
+        host = "127.0.0.1"
+    end
+    return secure == "s" and ("wss://%s:%s?cert=FILE&key=FILE"):format(host, port) or ("ws://%s:%s"):format(host, port)
+end
+
+-- The scheme alone: the rest of a URL is judged where it is bound.
+local function check_url(url, path)
+    if type(url) ~= "string" or url == "" then
+        expect.fail(path, "expected a URL, got %s", expect.show(url))
+    elseif not (url:find("^wss?://") or url:find("^unix:")) then
+        local likely = likely_url(url)
+        expect.fail(path, "expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got %s%s",
+            expect.quote(url), likely and (" (did you mean `%s`?)"):format(likely) or "")
+    end
+    return url
+end
+
 local function check_listen(value, path)
     local what = 'a URL such as "ws://127.0.0.1:8080", or a list of URLs'
     if type(value) == "string" then
@@ -31,10 +75,7 @@ local function check_listen(value, path)
     expect.list(value, path, what)
     local out = {}
     for i, url in ipairs(value) do
-        if type(url) ~= "string" or url == "" then
-            expect.fail(expect.field(path, i), "expected a URL, got %s", expect.show(url))
-        end
-        out[i] = url
+        out[i] = check_url(url, expect.field(path, i))
     end
     return out
 end
@@ -52,6 +93,7 @@ local function check_file(value)
     limits.merge("limits", given) -- fails when they contradict each other
     return {
         listen = value.listen ~= nil and check_listen(value.listen, "listen") or nil,
+        log = value.log ~= nil and check_log(value.log, "log") or nil,
         workers = value.workers ~= nil and check_workers(value.workers, "workers") or nil,
         limits = given,
     }
@@ -130,12 +172,12 @@ end
 local function resolve(from)
     local file = from.file or {}
     local out = {}
-    local function choose(name, flag, variable, default)
+    local function choose(name, flag, read, default)
+        local variable = "TIDEWIRE_" .. name:upper()
         local text = from.getenv(variable)
         if flag ~= nil then
             out[name] = { value = flag(), from = "--" .. name }
         elseif text and text:find("%S") then
-            local read = name == "workers" and workers_from_text or listen_from_text
             out[name] = { value = read(text, variable), from = variable }
         elseif file[name] ~= nil then
             out[name] = { value = file[name], from = from.file_path }
@@ -146,19 +188,38 @@ local function resolve(from)
     local flags = from.flags
     choose("listen", flags.listen and #flags.listen > 0 and function()
         return check_listen(flags.listen, "--listen")
-    end or nil, "TIDEWIRE_LISTEN", { "ws://127.0.0.1:8080" })
+    end or nil, listen_from_text, { "ws://127.0.0.1:8080" })
     choose("workers", flags.workers and function()
         return workers_from_text(flags.workers, "--workers")
-    end or nil, "TIDEWIRE_WORKERS", 1)
+    end or nil, workers_from_text, 1)
+    choose("log", flags.log and function()
+        return check_log(flags.log, "--log")
+    end or nil, check_log, "info")
     out.limits = { value = file.limits or {}, from = file.limits and from.file_path or "default" }
     return out
 end
 
---- Puts all together. from: flags ({ listen = list, workers = text }), getenv, file and file_path
--- (from find_file). Returns { listen, workers, limits }, each { value =, from = }: `from` is the
+--- Puts all together. from: flags ({ listen = list, log = text, workers = text }), getenv, file and file_path
+-- (from find_file). Returns { listen, log, workers, limits }, each { value =, from = }: `from` is the
 -- flag, the variable, the file's path or "default". Or nil and what is wrong with a flag or variable.
 function settings.resolve(from)
     return expect.catch(resolve, from)
+end
+
+--- All of it for a command: asked (the parsed flags), the folder of the app, the environment. Returns
+-- as resolve does; or nil, a whole message, the same as a table, and whether it is a flag or a
+-- variable that is wrong and not the file.
+function settings.load(asked, root)
+    local file, path, details = settings.find_file(asked.config, os.getenv, root)
+    if not file then
+        return nil, path, details, false
+    end
+    local resolved, wrong = settings.resolve { flags = asked, getenv = os.getenv, file = file, file_path = path }
+    if not resolved then
+        local whole, told = report.plain(wrong)
+        return nil, whole, told, true
+    end
+    return resolved
 end
 
 return settings

@@ -117,7 +117,7 @@ def test_the_end_right_behind_many_requests(secure):
         except ssl.SSLWantReadError:
             sock.sendall(outgoing.read())
             incoming.write(sock.recv(65536))
-    tls.write(request("/http") * 600)
+    tls.write(request("/http") * 599 + request("/http", ["Connection: close"]))
     with pytest.raises(ssl.SSLWantReadError):
         tls.unwrap()
     sock.sendall(outgoing.read())

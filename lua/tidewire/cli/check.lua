@@ -8,17 +8,27 @@ local settings = require "tidewire.settings"
 
 local check = {}
 
--- Returns the app and its generation, or nil, a whole message and the same as a table.
+-- Returns the app and its generation; or nil, a whole message, the same as a table, and whether it is
+-- a variable of the environment that is wrong.
 local function judge(asked)
     local entry, reason = loader.locate(asked.app)
     if not entry then
         return nil, report.plain(reason)
     end
-    local file, message, details = settings.find_file(asked.config, os.getenv, entry.root)
-    if not file then
-        return nil, message, details
+    local resolved, message, details, is_usage = settings.load(asked, entry.root)
+    if not resolved then
+        return nil, message, details, is_usage
     end
-    return prepare.app(asked.app, file.limits)
+    return prepare.app(asked.app, resolved.limits.value)
+end
+
+-- The lines after the first, without what sets them off for people.
+local function further_lines(details)
+    local lines = json.array {}
+    for line in (details.more or ""):gmatch("[^\n]+") do
+        lines[#lines + 1] = line:match("^%s*(.-)%s*$")
+    end
+    return #lines > 0 and lines or nil
 end
 
 local function as_json(checked, file)
@@ -34,7 +44,7 @@ end
 
 --- Returns the exit status.
 function check.run(asked, streams)
-    local checked, second, details = judge(asked)
+    local checked, second, details, is_usage = judge(asked)
     if checked then
         if asked.json then
             streams.out:write(as_json(checked, second.file), "\n")
@@ -45,12 +55,13 @@ function check.run(asked, streams)
     end
     if asked.json then
         streams.out:write(json.encode {
-            ok = false, app = asked.app, message = details.message, file = details.file, line = details.line,
+            ok = false, app = asked.app, message = details.message, details = further_lines(details),
+            file = details.file, line = details.line,
         }, "\n")
     else
         streams.err:write(second)
     end
-    return 1
+    return is_usage and 2 or 1
 end
 
 return check

@@ -10,8 +10,9 @@ cli.DONE, cli.FAILED, cli.USAGE = 0, 1, 2
 -- `write` and `flush`, by default stdout and stderr. Returns an exit status, or for `run` a plan:
 --   command   "run"
 --   app       the path as it was given
---   settings  listen, workers, limits: each { value =, from = }, plain data (see settings.resolve)
+--   settings  listen, log, workers, limits: each { value =, from = }, plain data (see settings.resolve)
 --   listen    list of { url =, text = (where it was given, for messages) }
+--   log       "debug", "info", "warn" or "error"
 --   workers   number of worker processes
 --   limits    limits of the process as numbers; `connections` only when it is set
 function cli.main(arguments, streams)

@@ -1,6 +1,7 @@
 --- The command line: what there is to say, and how mistakes in it are told. Built on argparse, which
 -- by itself would end the process; here everything comes back as a value.
 local argparse = require "argparse"
+local loader = require "tidewire.loader"
 local nearest = require "tidewire.nearest"
 
 local parser = {}
@@ -31,21 +32,28 @@ local function new_parser()
     add_common(run)
     run:option("--listen", "Where to listen; may be repeated (default: ws://127.0.0.1:8080).")
         :argname("URL"):count("*")
+    run:option("--log", "Least level to log: debug, info, warn or error (default: info)."):argname("LEVEL")
     run:option("--workers", "Number of worker processes (default: 1)."):argname("N")
     add_help(run)
+    run:epilog("URLs:      ws://HOST:PORT  wss://HOST:PORT?cert=FILE&key=FILE  unix:PATH\n"
+        .. "           (in a shell, quote one that has a `?` or `&`)\n"
+        .. "Example:   tidewire run apps/chat --listen ws://127.0.0.1:9000 --log debug")
 
     local check = root:command("check", "Load an app and check it, without opening a socket."):add_help(false)
     add_common(check)
     check:flag("--json", "Print the result as JSON.")
     add_help(check)
+    check:epilog("Example:   tidewire check apps/chat --json")
 
     local version = root:command("version", "Show the version."):add_help(false)
     version:flag("--json", "Print it as JSON.")
     add_help(version)
+    version:epilog("Example:   tidewire version --json")
 
     root:epilog("`tidewire COMMAND --help` tells more about a command.\n"
-        .. "Settings: a flag goes over TIDEWIRE_LISTEN, TIDEWIRE_WORKERS and TIDEWIRE_CONFIG,\n"
-        .. "these over tidewire.lua beside the app.")
+        .. "Settings: a flag goes over TIDEWIRE_LISTEN, TIDEWIRE_LOG, TIDEWIRE_WORKERS and\n"
+        .. "TIDEWIRE_CONFIG, these over tidewire.lua beside the app.\n"
+        .. "Example:  tidewire run hello.lua")
     return root
 end
 
@@ -59,13 +67,22 @@ local function names_of(elements)
     return names
 end
 
+-- An app in the place of a command.
+local function command_hint(name, commands)
+    local hint = nearest.hint(name, commands)
+    if hint == "" and loader.locate(name) then
+        hint = (" (did you mean `tidewire run %s`?)"):format(name)
+    end
+    return hint
+end
+
 -- argparse suggests names at a distance of one edit; all our suggestions come from one place.
 local function with_hint(element, message)
     local kind, name = message:match("^unknown (%a+) '([^']*)'")
     if kind == "option" then
         return ("unknown option `%s`%s"):format(name, nearest.hint(name, names_of(element._options)))
     elseif kind == "command" then
-        return ("unknown command `%s`%s"):format(name, nearest.hint(name, names_of(element._commands)))
+        return ("unknown command `%s`%s"):format(name, command_hint(name, names_of(element._commands)))
     end
     return (message:gsub("'", "`"))
 end

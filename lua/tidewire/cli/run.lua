@@ -13,17 +13,10 @@ function run.run(asked, streams)
         streams.err:write((report.plain(reason)))
         return 1
     end
-    local file, file_path = settings.find_file(asked.config, os.getenv, entry.root)
-    if not file then
-        streams.err:write(file_path)
-        return 1
-    end
-    local resolved, message = settings.resolve {
-        flags = asked, getenv = os.getenv, file = file, file_path = file_path,
-    }
+    local resolved, message, _, is_usage = settings.load(asked, entry.root)
     if not resolved then
-        streams.err:write((report.plain(message)))
-        return 2
+        streams.err:write(message)
+        return is_usage and 2 or 1
     end
     local listen = {}
     for i, url in ipairs(resolved.listen.value) do
@@ -34,6 +27,7 @@ function run.run(asked, streams)
         app = asked.app,
         settings = resolved,
         listen = listen,
+        log = resolved.log.value,
         workers = resolved.workers.value,
         limits = limits.of_process(resolved.limits.value),
     }
