@@ -7,6 +7,7 @@ local function run(text, options)
     local sources = {}
     local env = environment.new {
         libraries = environment.libraries(), sources = sources, open = options.open,
+        require = options.require,
         read = options.read or function()
             return nil, "No such file or directory", 2
         end,
@@ -34,6 +35,15 @@ describe("an app's globals", function()
         assert.equal(2, result "return select('#', pcall(error))")
         assert.equal("table", result "return type(table and utf8 and coroutine and io and math)")
         assert.is_true(result "return _G == _ENV")
+    end)
+
+    it("tell how the runtime's module comes by its name, where there is require", function()
+        local options = { require = print }
+        assert.equal('x.lua:1: undeclared global `tidewire`: write `local tidewire = require "tidewire"`',
+            message("return tidewire.now()", options))
+        assert.equal('x.lua:1: assignment to undeclared global `tidewire`: write `local tidewire = require "tidewire"`',
+            message("tidewire = 1", options))
+        assert.equal("x.lua:1: undeclared global `tidewire`", message "return tidewire.now()")
     end)
 
     it("tell a name that is not declared, and the nearest that is", function()

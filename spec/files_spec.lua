@@ -1,6 +1,11 @@
 local date = require "tidewire.http.date"
 local files = require "tidewire.files"
+local folder_of_files = require "support.folder"
+local lfs = require "lfs"
 local request = require "support.request"
+local source = require "tidewire.source"
+local support = require "support.core"
+local variables = require "support.variables"
 
 local mtime = 784111777.5
 local modified = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -189,6 +194,60 @@ describe("files.serve", function()
             files.serve({ open = function() return file end })(req)
             assert.is_true(file.closed)
         end
+    end)
+end)
+
+describe("files.holds_entry", function()
+    local core = support.new()
+    local before = lfs.currentdir()
+    local dir
+
+    setup(function()
+        dir = folder_of_files.new {
+            ["site/app/app.lua"] = "return {}", ["site/app/public/index.html"] = "",
+            ["site/app/.x/app.lua"] = "return 1", ["other/app.lua"] = "return {}",
+        }
+        assert(lfs.link(dir.path .. "/site", dir.path .. "/link", true))
+    end)
+
+    after_each(function()
+        assert(lfs.chdir(before))
+        variables.restore()
+    end)
+
+    teardown(function()
+        assert(os.remove(dir.path .. "/link"))
+        dir:remove()
+    end)
+
+    -- For an app that is started in the folder `at`, as `root`.
+    local function holds(path, at, root)
+        assert(lfs.chdir(dir.path .. at))
+        variables.replace().PWD = lfs.currentdir()
+        local opened = assert(core.folder(source.join(root, path)))
+        return files.holds_entry(opened, path, {
+            file = source.join(root, "app.lua"), root = root, folder = core.folder,
+        })
+    end
+
+    it("finds the script in the folder, or in one below", function()
+        for _, path in ipairs { ".", "./", "..", "../..", "../app", "../../site", "public/.." } do
+            assert.is_true(holds(path, "/site/app", "."), path)
+            assert.is_true(holds(path, "/site", "app"), path)
+            assert.is_true(holds(path, "", dir.path .. "/site/app"), path)
+        end
+        for _, path in ipairs { "", "/", "/site", "/site/app", "/link", "/link/app" } do
+            assert.is_true(holds(dir.path .. path, "/site/app", "."), path)
+            assert.is_true(holds(dir.path .. path, "/site", "app"), path)
+        end
+        assert.is_true(holds("/", "/site", "app"))
+    end)
+
+    it("takes nothing else for it", function()
+        for _, path in ipairs { "public", "./public", ".x", "../../other" } do
+            assert.is_false(holds(path, "/site/app", "."), path)
+        end
+        assert.is_false(holds(dir.path .. "/other", "/site/app", "."))
     end)
 end)
 

@@ -119,13 +119,17 @@ describe("handler.check_origins", function()
     end)
 
     it("tells what is wrong", function()
-        local what = 'expected an origin such as "https://ops.example" or "http://localhost:8080", got '
+        local such = 'expected an origin such as "https://ops.example" or "http://localhost:8080"'
+        local what = such .. ", got "
         for message, given in pairs {
             ['origins: expected a list of origins, or "*" for all, got a string'] = "https://ops.example",
             ['origins: expected a list of origins, or "*" for all, got an empty table'] = {},
             ['origins[1]: for all origins write origins = "*"'] = { "*" },
             ["origins[1]: " .. what .. '"ops.example"'] = { "ops.example" },
-            ["origins[1]: " .. what .. '"https://ops.example/"'] = { "https://ops.example/" },
+            ["origins[1]: " .. such .. ', without the slash at the end, got "https://ops.example/"'] = {
+                "https://ops.example/",
+            },
+            ["origins[1]: " .. what .. '"https://ops.example/a/"'] = { "https://ops.example/a/" },
             ["origins[1]: " .. what .. '"https://ops.example:"'] = { "https://ops.example:" },
             ["origins[1]: " .. what .. '"https://u@ops.example"'] = { "https://u@ops.example" },
             ["origins[2]: " .. what .. "a number"] = { "https://a.example", 5 },

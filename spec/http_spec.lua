@@ -101,6 +101,94 @@ describe("http.endpoint", function()
     end)
 end)
 
+describe("a refusal that is not returned", function()
+    local tidewire = {}
+
+    -- As the public one: it is one call away from the app's.
+    function tidewire.refuse(status)
+        local refused = http.refuse(status, nil, nil, encode)
+        return refused
+    end
+
+    local function upgrade(fn)
+        return http.upgrade(fn, { route = "/x" })(request.new {})
+    end
+
+    local function raised(what, call_it, fn)
+        local ok, message = pcall(call_it, fn)
+        assert.is_false(ok)
+        local line, rest = message:match("http_spec.lua:(%d+): (.*)$")
+        assert.equal(what .. " made a refusal and did not return it: write `return tidewire.refuse(...)`", rest)
+        return tonumber(line) - debug.getinfo(fn, "S").linedefined
+    end
+
+    it("raises, at the place where it was made", function()
+        local function fn()
+            tidewire.refuse(401)
+        end
+        assert.equal(1, raised("upgrade of /x", upgrade, fn))
+        assert.equal(1, raised("the endpoint /x", call, fn))
+        assert.equal(2, raised("upgrade of /x", upgrade, function()
+            local _ = 1
+            tidewire.refuse(401)
+            return { user = "ann" }
+        end))
+        assert.equal(1, raised("the endpoint /x", call, function()
+            tidewire.refuse(401)
+            return 200, "secret"
+        end))
+    end)
+
+    it("raises at the function when the call has left no trace", function()
+        local function deny()
+            return tidewire.refuse(401)
+        end
+        assert.equal(0, raised("upgrade of /x", upgrade, function()
+            deny()
+        end))
+    end)
+
+    it("raises after a wait", function()
+        local task = coroutine.create(function()
+            upgrade(function()
+                tidewire.refuse(401)
+                coroutine.yield()
+            end)
+        end)
+        assert.is_true(coroutine.resume(task))
+        local ok, message = coroutine.resume(task)
+        assert.is_false(ok)
+        assert.is_truthy(message:find("upgrade of /x made a refusal and did not return it", 1, true), message)
+    end)
+
+    it("concerns the call in which it was made, and no other", function()
+        pcall(upgrade, function()
+            tidewire.refuse(401)
+            error("boom", 0)
+        end)
+        assert.is_nil((upgrade(function() end)))
+        local waiting = coroutine.wrap(function()
+            return upgrade(function()
+                local refused = tidewire.refuse(401)
+                coroutine.yield()
+                return refused
+            end)
+        end)
+        waiting()
+        assert.is_true(upgrade(function()
+            return true
+        end))
+        assert.is_nil((waiting()))
+    end)
+
+    it("is none when another one is returned", function()
+        assert.equal(402, call(function()
+            tidewire.refuse(401)
+            return tidewire.refuse(402)
+        end).status)
+    end)
+end)
+
 describe("http.refuse", function()
     local function without_place(message)
         return (message:gsub("^.-http_spec.lua:%d+: ", ""))

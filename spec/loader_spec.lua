@@ -104,10 +104,10 @@ describe("loader", function()
             }))
         end)
 
-        it("gives true for a module that returns nothing, and what it stored itself", function()
-            assert.same({ true, 5 }, (value {
-                ["app.lua"] = 'return { (require "a"), (require "b") }',
-                ["a.lua"] = "local _ = 1", ["b.lua"] = "package.loaded[...] = 5",
+        it("gives what a module stored itself, and whatever else it returns but nothing", function()
+            assert.same({ 5, true, false }, (value {
+                ["app.lua"] = 'return { (require "a"), (require "b"), (require "c") }',
+                ["a.lua"] = "package.loaded[...] = 5", ["b.lua"] = "return true", ["c.lua"] = "return false",
             }))
         end)
 
@@ -174,6 +174,16 @@ describe("loader", function()
             assert.same({ generation.file }, generation.files)
         end)
 
+        it("gives true for one that returns nothing", function()
+            local libs = folder.new { ["their.lua"] = "local _ = 1" }
+            finally(function()
+                libs:remove()
+            end)
+            assert.same({ true, true }, (value({
+                ["app.lua"] = 'package.preload.mine = function() end return { (require "their"), (require "mine") }',
+            }, { path = libs.path .. "/?.lua" })))
+        end)
+
         it("prefers the app's", function()
             local libs = folder.new { ["a.lua"] = 'return "theirs"' }
             finally(function()
@@ -228,6 +238,18 @@ describe("loader", function()
                 ["app.lua"] = 'local a = require "a" return a',
                 ["a.lua"] = 'local function f()\n    error "boom"\nend\nf()\n',
             }))
+        end)
+
+        it("a module of the app's that forgot its return, where it is required", function()
+            assert.equal("tidewire: DIR/app.lua:2: module `lib.forgot` (DIR/lib/forgot.lua) returned nothing: end it "
+                .. "with `return`\n\n      1 | local x = 1\n    > 2 | local forgot = require \"lib.forgot\"\n"
+                .. "      3 | return forgot.handler\n", (failure {
+                ["app.lua"] = 'local x = 1\nlocal forgot = require "lib.forgot"\nreturn forgot.handler',
+                ["lib/forgot.lua"] = "local forgot = { handler = {} }",
+            }))
+            dir:remove()
+            assert.equal("tidewire: DIR/app.lua:1: module `forgot` (DIR/forgot.lua) returned nothing: end it with "
+                .. "`return`", first_line { ["app.lua"] = 'return require "forgot"', ["forgot.lua"] = "return nil" })
         end)
 
         it("an undeclared global", function()

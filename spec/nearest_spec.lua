@@ -15,6 +15,11 @@ describe("nearest", function()
         assert.equal("send_queue", nearest.find("SEND-QUEUE", names))
     end)
 
+    it("takes another case for the same name, however short", function()
+        assert.equal("kB", nearest.find("KB", { "B", "kB", "KiB" }))
+        assert.equal("min", nearest.find("MIN", { "ms", "min" }))
+    end)
+
     it("finds nothing where nothing is near", function()
         assert.is_nil(nearest.find("colour", names))
         assert.is_nil(nearest.find("x", { "y" }))

@@ -29,6 +29,12 @@ describe("route.skeleton", function()
             ['routes: ":2nd": the name of a capture has letters, digits and _'] = "/:2nd",
             ['routes: ":": the name of a capture has letters, digits and _'] = "/:/x",
             ['routes: the capture ":a" is there twice'] = "/:a/:a",
+            ["routes: `*` has no meaning here; one segment is captured by `:name`, everything below a path by "
+                .. "tidewire.files"] = "/chat/*",
+            ["routes: `{` has no meaning here; one segment is captured by `:name`, everything below a path by "
+                .. "tidewire.files"] = "/chat/{room}",
+            ["routes: `}` has no meaning here; one segment is captured by `:name`, everything below a path by "
+                .. "tidewire.files"] = "/chat/:room}",
             ["routes: more than 16 captures"] = "/" .. table.concat(many, "/"),
             ['routes: expected a pattern such as "/rooms/:room" as key, got a number'] = 1,
         } do
@@ -44,12 +50,12 @@ describe("route.check", function()
     local index = true
     local asked
     local context = {
-        root = "apps/chat",
+        file = "apps/chat/app.lua", root = "apps/chat",
         encode = function()
             return "{json}"
         end,
         folder = function(path)
-            asked = path
+            asked = path ~= "apps/chat" and path or asked
             if path:find("nope") then
                 return nil, path .. ": No such file or directory"
             end
@@ -158,6 +164,13 @@ describe("route.check", function()
         assert.equal("/srv/www", asked)
         assert.equal('routes["/x"]: cannot open the folder apps/chat/nope: No such file or directory',
             refused(files.declare "nope"))
+    end)
+
+    it("refuses a folder that is the app's root or above it, by its name alone", function()
+        for _, path in ipairs { ".", "./", "..", "../.." } do
+            assert.equal(('routes["/x"]: the folder "%s" holds the app\'s own source (apps/chat/app.lua), which would '
+                .. 'be served: take a folder of its own, such as "public"'):format(path), refused(files.declare(path)))
+        end
     end)
 
     it("tells what a route can be", function()

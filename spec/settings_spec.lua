@@ -43,12 +43,16 @@ describe("settings.read_file", function()
         for message, text in pairs {
             ["expected a table of settings, as in return { workers = 4 }, got nil"] = "local x = 1",
             ["worker: unknown field (did you mean `workers`?)"] = "return { worker = 4 }",
-            ["colour: unknown field; known are limits, listen, workers"] = "return { colour = 4 }",
+            ["colour: unknown field; known are limits, listen, log, workers"] = "return { colour = 4 }",
             ["workers: expected a whole number from 1 to 256, got 0"] = "return { workers = 0 }",
             ['workers: expected a whole number from 1 to 256, got "4"'] = 'return { workers = "4" }',
             ['listen: expected a URL such as "ws://127.0.0.1:8080", or a list of URLs, got a number'] =
                 "return { listen = 8080 }",
             ['listen[2]: expected a URL, got ""'] = 'return { listen = { "ws://x", "" } }',
+            ["listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got \"8080\" "
+                .. "(did you mean `ws://127.0.0.1:8080`?)"] = 'return { listen = { "8080" } }',
+            ['log: expected one of debug, info, warn, error, got "warning"'] = 'return { log = "warning" }',
+            ["log: expected one of debug, info, warn, error, got a function"] = "return { log = print }",
             ["limits.mesage: unknown limit (did you mean `message`?)"] = "return { limits = { mesage = 1 } }",
             ["limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)"] =
                 'return { limits = { send_queue = "1 KiB" } }',
@@ -107,6 +111,7 @@ describe("settings.resolve", function()
     it("has defaults", function()
         assert.same({
             listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
+            log = { value = "info", from = "default" },
             workers = { value = 1, from = "default" },
             limits = { value = {}, from = "default" },
         }, resolve({}, {}, {}))
@@ -114,17 +119,20 @@ describe("settings.resolve", function()
     end)
 
     it("lets a flag go over the environment, that over the file", function()
-        local file = { listen = { "ws://f:1" }, workers = 2, limits = { message = 5 } }
-        local variables = { TIDEWIRE_LISTEN = "ws://v:1  ws://v:2", TIDEWIRE_WORKERS = "3" }
+        local file = { listen = { "ws://f:1" }, log = "warn", workers = 2, limits = { message = 5 } }
+        local variables = { TIDEWIRE_LISTEN = "ws://v:1  ws://v:2", TIDEWIRE_WORKERS = "3", TIDEWIRE_LOG = "error" }
         assert.same({
             listen = { value = { "ws://f:1" }, from = "chat/tidewire.lua" },
+            log = { value = "warn", from = "chat/tidewire.lua" },
             workers = { value = 2, from = "chat/tidewire.lua" },
             limits = { value = { message = 5 }, from = "chat/tidewire.lua" },
         }, resolve({}, {}, file))
         local got = resolve({}, variables, file)
         assert.same({ value = { "ws://v:1", "ws://v:2" }, from = "TIDEWIRE_LISTEN" }, got.listen)
         assert.same({ value = 3, from = "TIDEWIRE_WORKERS" }, got.workers)
-        got = resolve({ listen = { "ws://g:1" }, workers = "4" }, variables, file)
+        assert.same({ value = "error", from = "TIDEWIRE_LOG" }, got.log)
+        got = resolve({ listen = { "ws://g:1" }, log = "debug", workers = "4" }, variables, file)
+        assert.same({ value = "debug", from = "--log" }, got.log)
         assert.same({ value = { "ws://g:1" }, from = "--listen" }, got.listen)
         assert.same({ value = 4, from = "--workers" }, got.workers)
     end)
@@ -142,5 +150,23 @@ describe("settings.resolve", function()
         says('--workers: expected a whole number from 1 to 256, got "1e1"', { workers = "1e1" })
         says('TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got "x"', {}, { TIDEWIRE_WORKERS = "x" })
         says('--listen[1]: expected a URL, got ""', { listen = { "" } })
+        says('TIDEWIRE_LOG: expected one of debug, info, warn, error, got "loud"', {}, { TIDEWIRE_LOG = "loud" })
+    end)
+
+    it("takes a URL's scheme, and tells what may have been meant without one", function()
+        for _, url in ipairs { "ws://127.0.0.1:1", "wss://[::1]:1?cert=a&key=b", "unix:x.sock" } do
+            assert.same({ url }, resolve({ listen = { url } }).listen.value)
+        end
+        for url, likely in pairs {
+            ["8080"] = "ws://127.0.0.1:8080", [":8080"] = "ws://127.0.0.1:8080", ["*:80"] = "ws://0.0.0.0:80",
+            ["localhost:8080"] = "ws://127.0.0.1:8080", ["0.0.0.0:9000"] = "ws://0.0.0.0:9000",
+            ["[::1]:8080"] = "ws://[::1]:8080", ["http://127.0.0.1:80/"] = "ws://127.0.0.1:80",
+            ["https://localhost:8443"] = "wss://127.0.0.1:8443?cert=FILE&key=FILE",
+            ["/run/app.sock"] = "unix:/run/app.sock", ["dance"] = false, ["ftp://x:1/y"] = false,
+        } do
+            local _, said = resolve { listen = { url } }
+            assert.equal("--listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got "
+                .. ('"%s"'):format(url) .. (likely and (" (did you mean `%s`?)"):format(likely) or ""), said)
+        end
     end)
 end)

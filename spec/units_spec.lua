@@ -23,7 +23,9 @@ describe("units.bytes", function()
         end)
     end
     refused("64 kib", 'expected a size such as 65536 or "64 KiB", got "64 kib": unknown unit `kib` '
-        .. "(did you mean `KiB`?); units are B, GB, GiB, KiB, MB, MiB, kB")
+        .. "(did you mean `KiB`?); units are B, kB, KiB, MB, MiB, GB, GiB")
+    refused("64 KB", 'expected a size such as 65536 or "64 KiB", got "64 KB": unknown unit `KB` '
+        .. "(did you mean `kB`?); units are B, kB, KiB, MB, MiB, GB, GiB")
     refused("much", 'expected a size such as 65536 or "64 KiB", got "much"')
     refused("", 'expected a size such as 65536 or "64 KiB", got ""')
     refused("-1 KiB", 'expected a size such as 65536 or "64 KiB", got "-1 KiB"')
@@ -55,7 +57,7 @@ describe("units.seconds", function()
         end)
     end
     refused("2 mins", 'expected a duration such as 30, "2 min" or "500 ms", got "2 mins": unknown unit `mins` '
-        .. "(did you mean `min`?); units are d, h, min, ms, s")
+        .. "(did you mean `min`?); units are ms, s, min, h, d")
     refused({}, 'expected a duration such as 30, "2 min" or "500 ms", got a table')
     refused(-5, 'expected a duration such as 30, "2 min" or "500 ms", got -5')
     refused("31 d", 'expected at most 30 d, got "31 d"')

@@ -71,8 +71,11 @@ local function local_names(text)
     return names
 end
 
--- " (did you mean ...?)" for a name that the function at this level used.
+-- " (did you mean ...?)", or what to write, for a name that the function at this level used.
 local function hint_for(name, env, sources, level)
+    if name == "tidewire" and rawget(env, "require") then
+        return ': write `local tidewire = require "tidewire"`'
+    end
     local info = debug.getinfo(level + 1, "S")
     local source = info and sources[info.short_src]
     local names = local_names(source and source.text or "")

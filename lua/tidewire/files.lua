@@ -25,6 +25,54 @@ function files.is_declared(value)
     return getmetatable(value) == declared
 end
 
+-- What tells a file from every other one, or nil when it cannot be opened.
+local function identity(folder, name)
+    local file = folder:open(name)
+    if not file then
+        return nil
+    end
+    local id = ("%s %s %s"):format(file.id, file.size, file.mtime)
+    file:close()
+    return id
+end
+
+-- Is it the app's root, or a folder above it, by its name alone?
+local function leads_up(path)
+    return path:sub(1, 1) ~= "/" and not path:gsub("[^/]+", { ["."] = "", [".."] = "" }):find("[^/]")
+end
+
+--- Does the open folder, which was declared as `path`, contain the entry script, be it further down?
+-- context: file, root, folder (see tidewire.app). The names that lead down to the script are those
+-- of its path; a relative one is completed with PWD, which may be missing or wrong: a file is
+-- compared, so nothing is taken for the script that is not.
+function files.holds_entry(opened, path, context)
+    if leads_up(path) then
+        return true
+    end
+    local name = context.file:match("[^/]*$")
+    local root = context.folder(context.root)
+    local entry = root and identity(root, name)
+    if not entry then
+        return false
+    end
+    local above = context.root
+    if above:sub(1, 1) ~= "/" then
+        above = (os.getenv "PWD" or "") .. "/" .. above
+    end
+    local below = name
+    repeat
+        if identity(opened, below) == entry then
+            return true
+        end
+        local rest, segment = above:match("^(.-)/*([^/]+)/*$")
+        above = rest
+        if segment and segment ~= "." then
+            below = segment .. "/" .. below
+        end
+    until not segment
+    return false
+end
+
 local function text_answer(req, status, text, ...)
     req:respond(status, { { "Content-Type", "text/plain; charset=utf-8" }, ... }, text .. "\n")
 end

@@ -106,7 +106,9 @@ local function check_origin(value, path)
     if not scheme then
         scheme, host, port = value:lower():match("^(%a[%w+.-]*)://(%[[%x:.]+%]):?(%d*)$")
     end
-    if not scheme or value:sub(-1) == ":" then
+    if value:find("^%a[%w+.-]*://[^/]+/$") then
+        expect.fail(path, "expected %s, without the slash at the end, got %s", what, expect.quote(value))
+    elseif not scheme or value:sub(-1) == ":" then
         expect.fail(path, "expected %s, got %s", what, expect.quote(value))
     end
     if port == "" or port == default_ports[scheme] then

@@ -17,12 +17,41 @@ local function enter(fn, req)
     return fn(req)
 end
 
+-- Where each coroutine has made its last refusal since it entered a function of the app: one that is
+-- made and not returned would let everybody in.
+local made = setmetatable({}, { __mode = "k" })
+
+-- Where the app has called tidewire.refuse, which called the caller of this; "" when that was a tail
+-- call, which leaves no trace.
+local function place_of_refusal()
+    if debug.getinfo(3, "t").istailcall then
+        return ""
+    end
+    local info = debug.getinfo(4, "Sl")
+    return info and info.currentline > 0 and ("%s:%d: "):format(info.short_src, info.currentline) or ""
+end
+
+-- Calls fn(req). Returns its results as a list, and where it has made a refusal, or nil.
+local function run(fn, req)
+    local thread = coroutine.running()
+    made[thread] = nil
+    local results = table.pack(enter(fn, req))
+    local place = made[thread]
+    made[thread] = nil
+    return results, place
+end
+
+local function raise_forgotten(what, place, fn)
+    error(("%s%s made a refusal and did not return it: write `return tidewire.refuse(...)`")
+        :format(place ~= "" and place or position(fn), what), 0)
+end
+
 local function respond(req, answer)
     req:respond(answer.status, answer.headers, answer.body)
 end
 
---- A value that says no: returned by `upgrade` or by an endpoint. status is 300 to 599; body and
--- headers are as in an endpoint's answer. Misuse throws.
+--- For tidewire.refuse: a value that says no, to be returned by `upgrade` or by an endpoint. status is
+-- 300 to 599; body and headers are as in an endpoint's answer. Misuse throws.
 function http.refuse(status, body, headers, encode)
     if math.type(status) ~= "integer" or status < 300 or status > 599 then
         error(("bad argument #1 to 'refuse' (a status from 300 to 599 expected, got %s)")
@@ -32,6 +61,7 @@ function http.refuse(status, body, headers, encode)
     if not answer then
         error(("bad argument to 'refuse' (%s)"):format(message), 3)
     end
+    made[coroutine.running()] = place_of_refusal()
     return setmetatable({ answer = answer }, refusal)
 end
 
@@ -70,8 +100,8 @@ end
 --   route    its pattern, for messages
 --   encode   function(value) -> JSON text; throws
 --   methods  list of the methods it answers, others get 405; nil: it answers all. GET brings HEAD.
--- What the function raises, or a result of the wrong shape, is raised by serve: the caller answers
--- 500 and logs.
+-- What the function raises, a result of the wrong shape, or a refusal made and not returned, is raised
+-- by serve: the caller answers 500 and logs.
 function http.endpoint(fn, options)
     local methods, allowed = options.methods, {}
     for _, method in ipairs(methods or {}) do
@@ -82,7 +112,11 @@ function http.endpoint(fn, options)
             respond(req, method_answer(methods))
             return
         end
-        local answer, message = answer_of(options.encode, table.pack(enter(fn, req)))
+        local results, refused_at = run(fn, req)
+        if refused_at and getmetatable(results[1]) ~= refusal then
+            raise_forgotten("the endpoint " .. options.route, refused_at, fn)
+        end
+        local answer, message = answer_of(options.encode, results)
         if not answer then
             error(("%sthe endpoint %s returned a bad answer: %s"):format(position(fn), options.route, message), 0)
         end
@@ -91,13 +125,16 @@ function http.endpoint(fn, options)
 end
 
 --- Makes of a handler's `upgrade` what C calls: nil or true accept, a table becomes ws.state, and a
--- refusal is answered here.
+-- refusal is answered here. One that was made and is not returned raises.
 function http.upgrade(fn, options)
     return function(req)
-        local result = enter(fn, req)
+        local results, refused_at = run(fn, req)
+        local result = results[1]
         if getmetatable(result) == refusal then
             respond(req, result.answer)
             return nil
+        elseif refused_at then
+            raise_forgotten("upgrade of " .. options.route, refused_at, fn)
         elseif result == nil or result == true or type(result) == "table" then
             return result
         end

@@ -182,7 +182,9 @@ function modules.new_require(generation)
         else
             value = modules.run(generation, name, text, path, own)
         end
-        if value ~= nil then
+        if value == nil and own and generation.loaded[name] == nil then
+            complain(generation, name, ("module `%s` (%s) returned nothing: end it with `return`"):format(name, path))
+        elseif value ~= nil then
             generation.loaded[name] = value
         elseif generation.loaded[name] == nil then
             generation.loaded[name] = true

@@ -35,8 +35,9 @@ local function tolerance(name)
     return math.min(3, #name // 3)
 end
 
---- The candidate nearest to `name`, or nil when none is near. `name` need not be a string (a
--- table's key may be anything): what is none has no neighbours. Of equally near candidates the
+--- The candidate nearest to `name`, or nil when none is near; one that differs in case alone
+-- always is. `name` need not be a string (a table's key may be anything): what is none has no
+-- neighbours. Of equally near candidates the
 -- alphabetically first wins, so that messages do not change from run to run.
 function nearest.find(name, candidates)
     if type(name) ~= "string" then
@@ -47,8 +48,9 @@ function nearest.find(name, candidates)
     local found, found_distance
     for _, candidate in ipairs(candidates) do
         local plain = normalise(candidate)
-        if math.abs(#plain - #wanted) <= limit then
-            local d = distance(wanted, plain)
+        local same = candidate:lower() == name:lower()
+        if same or math.abs(#plain - #wanted) <= limit then
+            local d = same and 0 or distance(wanted, plain)
             if d <= limit
                 and (not found or d < found_distance or (d == found_distance and candidate < found)) then
                 found, found_distance = candidate, d

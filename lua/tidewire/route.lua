@@ -26,6 +26,9 @@ function route.skeleton(pattern, path)
     return (pattern:gsub("[^/]+", function(segment)
         if segment == "." or segment == ".." then
             expect.fail(path, "the segment %s can never match", expect.quote(segment))
+        elseif segment:find("[*{}]") then
+            expect.fail(path, "`%s` has no meaning here; one segment is captured by `:name`, everything below a path "
+                .. "by tidewire.files", segment:match("[*{}]"))
         elseif segment:sub(1, 1) ~= ":" then
             return segment
         end
@@ -115,6 +118,10 @@ local function folder(pattern, value, options, path, context)
     if not opened then
         expect.fail(path, "cannot open the folder %s", message)
     end
+    if files.holds_entry(opened, value.path, context) then
+        expect.fail(path, "the folder %s holds the app's own source (%s), which would be served: take a folder of "
+            .. 'its own, such as "public"', expect.quote(value.path), context.file)
+    end
     local index = opened:open("index.html")
     if index then
         index:close()
@@ -158,7 +165,7 @@ local option_names = { "handler", "limits", "methods", "origins", "protocols", "
 --- Checks one entry of `routes` and returns
 --   { pattern =, mount =, kind = "websocket" | "http" | "files", detail = (for people), protocols =,
 --     page = (does it answer GET with a page), install = (what C takes) }.
--- path names the entry in messages. context: root, folder, encode, limits (of tidewire.lua).
+-- path names the entry in messages. context: file, root, folder, encode, limits (of tidewire.lua).
 function route.check(pattern, value, path, context)
     if type(value) == "function" then
         return endpoint(pattern, value, {}, path, context)

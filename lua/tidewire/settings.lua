@@ -51,6 +51,8 @@ local function likely_url(text)
     end
     if host == "" or host == "localhost" then
         host = "127.0.0.1"
+    elseif host == "*" then
+        host = "0.0.0.0"
     end
     return secure == "s" and ("wss://%s:%s?cert=FILE&key=FILE"):format(host, port) or ("ws://%s:%s"):format(host, port)
 end

@@ -10,10 +10,10 @@ local sizes = {
     kB = 1000, MB = 1000 ^ 2, GB = 1000 ^ 3,
     KiB = 1024, MiB = 1024 ^ 2, GiB = 1024 ^ 3,
 }
-local size_names = { "B", "GB", "GiB", "KiB", "MB", "MiB", "kB" }
+local size_names = { "B", "kB", "KiB", "MB", "MiB", "GB", "GiB" }
 
 local durations = { ms = 0.001, s = 1, min = 60, h = 3600, d = 86400 }
-local duration_names = { "d", "h", "min", "ms", "s" }
+local duration_names = { "ms", "s", "min", "h", "d" }
 
 -- More than this is no bound at all, and would not fit where C keeps it (milliseconds in 32 bits).
 local size_max, size_max_shown = 2 ^ 40, "1024 GiB"

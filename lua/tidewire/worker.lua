@@ -62,7 +62,7 @@ local function start_timer(timer, object)
     end)
 end
 
--- start(app) says no by raising, or by returning nil and a message.
+-- start(app) says no by raising, or by returning nil and a message. false alone is a no as well.
 local function start(checked, generation)
     if not checked.start then
         return true
@@ -72,6 +72,8 @@ local function start(checked, generation)
         return nil, (report.failure(result, message, generation.sources))
     elseif not result and message ~= nil then
         return nil, report.plain(("%s: start: %s"):format(generation.file, tostring(message)))
+    elseif result == false then
+        return nil, report.plain(("%s: start returned false; to say why: return nil, message"):format(generation.file))
     end
     return true
 end

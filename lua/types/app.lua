@@ -11,7 +11,7 @@
 ---@class tidewire.manifest
 ---@field routes table<string, tidewire.handler | tidewire.endpoint | tidewire.files | tidewire.route> By pattern.
 ---@field timers? table<string, tidewire.manifest.timer> By name.
----Before the first connection; may wait; raising, or nil and a message, ends the command.
+---Before the first connection; may wait; raising, false, or nil and a message, ends the command.
 ---@field start? fun(app: tidewire.app): ...
 ---@field stop? fun(app: tidewire.app): ... After the last connection.
 ---@field state_version? integer From 1, which is the default.
@@ -38,5 +38,6 @@
 ---What tidewire.lua returns: `---@type tidewire.settings`.
 ---@class tidewire.settings
 ---@field listen? string | string[] URLs: ws://, wss://, unix:. By default ws://127.0.0.1:8080.
+---@field log? "debug" | "info" | "warn" | "error" The least level to log; "info" by default.
 ---@field workers? integer Worker processes, 1 to 256; 1 by default.
 ---@field limits? tidewire.process_limits

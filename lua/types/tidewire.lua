@@ -40,11 +40,11 @@ function timer:cancel() end
 function tidewire.app(manifest) end
 
 ---Static files of a folder, for a route: types, `index.html`, ranges, ETag; no hidden files.
----@param path string relative to the app's root
+---@param path string relative to the app's root, or absolute; not a folder that holds the app's own script
 ---@return tidewire.files
 function tidewire.files(path) end
 
----What `upgrade` or an endpoint returns to say no.
+---What `upgrade` or an endpoint returns to say no. One that is made there and not returned raises.
 ---@param status integer 300 to 599
 ---@param body? string | table a table is sent as JSON
 ---@param headers? tidewire.headers

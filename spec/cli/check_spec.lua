@@ -6,9 +6,10 @@ local variables = require "support.variables"
 
 describe("tidewire check", function()
     local dir
+    local environment
 
     setup(function()
-        variables.replace()
+        environment = variables.replace()
     end)
 
     teardown(function()
@@ -84,6 +85,15 @@ describe("tidewire check", function()
         assert.same({ ok = false, app = "DIR", message = "DIR: the folder has no app.lua" }, told)
     end)
 
+    it("tells as JSON all of a message of several lines", function()
+        local told = core.json_decode((select(2, check({ ["app.lua"] = 'return require "nothing.here"' }, "--json"))))
+        assert.equal("DIR/app.lua:1: module `nothing.here` not found; there is none of:", told.message)
+        assert.same({ "DIR/nothing/here.lua", "DIR/nothing/here/init.lua" }, { told.details[1], told.details[2] })
+        for _, line in ipairs(told.details) do
+            assert.is_truthy(line:find("nothing/here", 1, true), line)
+        end
+    end)
+
     it("runs the script with acts refused", function()
         local status, _, err = check {
             ["app.lua"] = 'require("tidewire").spawn(print) return { message = print }',
@@ -92,6 +102,21 @@ describe("tidewire check", function()
         assert.equal("tidewire: DIR/app.lua:1: tidewire.spawn is not allowed while the app loads\n",
             err:match("^[^\n]*\n"))
         assert.same({}, core.calls)
+    end)
+
+    it("reads the settings as run does", function()
+        local files = { ["app.lua"] = "return { message = print }", ["tidewire.lua"] = 'return { listen = ":8080" }' }
+        local status, out, err = check(files)
+        assert.same({ 1, "" }, { status, out })
+        assert.equal("tidewire: DIR/tidewire.lua: listen[1]: expected ws://HOST:PORT, "
+            .. 'wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got ":8080" (did you mean `ws://127.0.0.1:8080`?)\n',
+            err)
+        dir:remove()
+        environment.TIDEWIRE_WORKERS = "0"
+        status, out, err = check { ["app.lua"] = "return { message = print }" }
+        environment.TIDEWIRE_WORKERS = nil
+        assert.same({ 2, "", "tidewire: TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got 0\n" },
+            { status, out, err })
     end)
 
     it("checks the settings too, and lays their limits under the routes'", function()

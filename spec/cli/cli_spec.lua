@@ -1,5 +1,6 @@
 local core = require("support.core").install()
 local cli = require "tidewire.cli"
+local folder = require "support.folder"
 local streams = require "support.streams"
 
 -- Runs the command line. Returns the result, stdout, stderr.
@@ -19,7 +20,7 @@ local function usage(...)
 end
 
 local root_usage = "Usage: tidewire [-h] [--version] <command> ...\nTry `tidewire --help`.\n"
-local run_usage = "Usage: tidewire run [--config FILE] [--listen URL] [--workers N] [-h] APP\n"
+local run_usage = "Usage: tidewire run [--config FILE] [--listen URL] [--log LEVEL] [--workers N] [-h] APP\n"
     .. "Try `tidewire run --help`.\n"
 
 describe("the command line", function()
@@ -46,8 +47,19 @@ describe("the command line", function()
             end
         end
         local _, out = run("run", "--help")
-        for _, name in ipairs { "APP", "--listen URL", "--workers N", "--config FILE" } do
+        for _, name in ipairs { "APP", "--listen URL", "--log LEVEL", "--workers N", "--config FILE" } do
             assert.is_truthy(out:find("\n   " .. name, 1, true), name)
+        end
+    end)
+
+    it("shows the forms of a URL, and an example for each command", function()
+        local _, out = run("run", "--help")
+        for _, form in ipairs { "ws://HOST:PORT", "wss://HOST:PORT?cert=FILE&key=FILE", "unix:PATH" } do
+            assert.is_truthy(out:find("\nURLs: .*" .. form:gsub("%p", "%%%0")), form)
+        end
+        for _, command in ipairs { "run", "check", "version" } do
+            _, out = run(command, "--help")
+            assert.is_truthy(out:find("\nExample: +tidewire " .. command .. " "), out)
         end
     end)
 
@@ -68,6 +80,22 @@ describe("the command line", function()
         assert.equal("tidewire: a command is required\n" .. root_usage, usage())
         assert.equal("tidewire: unknown command `rnu` (did you mean `run`?)\n" .. root_usage, usage "rnu")
         assert.equal("tidewire: unknown command `dance`\n" .. root_usage, usage("dance", "--help"))
+    end)
+
+    it("knows an app in the place of a command", function()
+        local dir = folder.new { ["hello.lua"] = "return {}", ["app/app.lua"] = "return {}", ["other/x"] = "" }
+        finally(function()
+            dir:remove()
+        end)
+        for _, name in ipairs { "hello.lua", "app" } do
+            local path = dir.path .. "/" .. name
+            assert.equal(("tidewire: unknown command `%s` (did you mean `tidewire run %s`?)\n"):format(path, path)
+                .. root_usage, usage(path))
+        end
+        for _, name in ipairs { "other", "none.lua" } do
+            local path = dir.path .. "/" .. name
+            assert.equal(("tidewire: unknown command `%s`\n"):format(path) .. root_usage, usage(path))
+        end
     end)
 
     it("tells an unknown flag", function()

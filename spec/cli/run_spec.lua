@@ -36,10 +36,11 @@ describe("tidewire run", function()
 
     it("makes a plan; the app itself is loaded by the workers", function()
         assert.same({
-            command = "run", app = dir.path, workers = 1,
+            command = "run", app = dir.path, workers = 1, log = "info",
             listen = { { url = "ws://127.0.0.1:8080", text = "default" } },
             settings = {
                 listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
+                log = { value = "info", from = "default" },
                 workers = { value = 1, from = "default" },
                 limits = { value = {}, from = "default" },
             },
@@ -81,6 +82,16 @@ describe("tidewire run", function()
         assert.equal(8, run(dir.path, "--config", dir.path .. "/third.lua").limits.drain)
     end)
 
+    it("plans the log's level: a flag over the environment, that over the file", function()
+        dir:write("tidewire.lua", 'return { log = "debug" }')
+        assert.equal("debug", run(dir.path).log)
+        environment.TIDEWIRE_LOG = "warn"
+        assert.equal("warn", run(dir.path).log)
+        assert.equal("error", run(dir.path, "--log", "error").log)
+        assert.same({ 2, 'tidewire: --log: expected one of debug, info, warn, error, got "eror" '
+            .. "(did you mean `error`?)\n" }, { run(dir.path, "--log", "eror") })
+    end)
+
     it("fails with 1 when the app or the settings cannot be read or are wrong", function()
         assert.same({ 1, "tidewire: cannot open DIR/nope: No such file or directory\n" }, { run(dir.path .. "/nope") })
         assert.same({ 1, "tidewire: cannot open DIR/nope.lua: No such file or directory\n" },
@@ -93,6 +104,9 @@ describe("tidewire run", function()
     it("fails with 2 when a flag or variable is wrong", function()
         assert.same({ 2, 'tidewire: --workers: expected a whole number from 1 to 256, got "x"\n' },
             { run(dir.path, "--workers", "x") })
+        assert.same({ 2, "tidewire: --listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or "
+            .. 'unix:PATH, got ":8080" (did you mean `ws://127.0.0.1:8080`?)\n' },
+            { run(dir.path, "--listen", ":8080") })
         environment.TIDEWIRE_WORKERS = "0"
         assert.same({ 2, "tidewire: TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got 0\n" },
             { run(dir.path) })

@@ -9,7 +9,7 @@ local getenv = os.getenv
 function variables.replace()
     local values = {}
     rawset(os, "getenv", function(name)
-        if name:find("^TIDEWIRE_") then
+        if name:find("^TIDEWIRE_") or values[name] then
             return values[name]
         end
         return getenv(name)

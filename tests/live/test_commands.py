@@ -61,6 +61,20 @@ def test_errors_of_the_script(tmp_path, command, source, place, told):
 
 
 @COMMANDS
+def test_module_that_forgot_its_return(tmp_path, command):
+    app = write_app(tmp_path, "local forgot = require 'forgot'\nreturn forgot.handler",
+                    files={"forgot.lua": "local forgot = {}"})
+    assert_failed(tidewire(*command, app), 1, f"{app}:7: module `forgot` ({tmp_path}/forgot.lua) returned nothing")
+
+
+@COMMANDS
+def test_tidewire_without_require(tmp_path, command):
+    app = tmp_path / "app.lua"
+    app.write_text("return { message = tidewire.now() }")
+    assert_failed(tidewire(*command, app), 1, 'write `local tidewire = require "tidewire"`')
+
+
+@COMMANDS
 @pytest.mark.parametrize("source, told", [
     ("return nil", "got nothing"),
     ("return 5", "got a number"),
@@ -80,6 +94,12 @@ def test_errors_of_the_script(tmp_path, command, source, place, told):
     ("return tidewire.app { routes = { chat = { message = print } } }", 'starts with "/"'),
     ("return tidewire.app { routes = { ['/a/:x'] = print, ['/a/:y'] = print } }", "matches the same paths"),
     ("return tidewire.app { routes = { ['/'] = tidewire.files 'none' } }", "none"),
+    ("return tidewire.app { routes = { ['/'] = tidewire.files '.' } }", "holds the app's own source"),
+    ("return tidewire.app { routes = { ['/'] = tidewire.files '../..' } }", "holds the app's own source"),
+    ("return tidewire.app { routes = { ['/'] = tidewire.files '/' } }", "holds the app's own source"),
+    ("return tidewire.app { routes = { ['/chat/*'] = print } }", "`*` has no meaning here"),
+    ("return tidewire.app { routes = { ['/chat/{room}'] = print } }", "`{` has no meaning here"),
+    ("return { message = print, origins = { 'https://a.example/' } }", "without the slash at the end"),
     ("return tidewire.app { routes = { ['/'] = print }, timers = { t = { every = 0, run = print } } }", "timers.t.every"),
     ("return tidewire.app { routes = { ['/'] = print }, strt = print }", "did you mean `start`?"),
     ("return { message = print, compression = true }", "compression"),
@@ -93,6 +113,7 @@ def test_wrong_shapes(tmp_path, command, source, told):
     ("error('no database')", "no database"),
     ("tidewire.sleep(0.01) error('no database')", "no database"),
     ("return nil, 'no database'", "start: no database"),
+    ("return false", "start returned false"),
     ("coroutine.yield()", "coroutine.yield"),
 ])
 def test_start_fails(tmp_path, start, told):
@@ -108,6 +129,8 @@ def test_start_fails(tmp_path, start, told):
     ("{ limits = { idel = 1 } }", "did you mean `idle`?"),
     ("{ limits = { message = '2 MiB', send_queue = 1000 } }", "send_queue"),
     ("{ listen = 5 }", "listen"),
+    ("{ listen = { '8080' } }", "did you mean `ws://127.0.0.1:8080`?"),
+    ("{ log = 'loud' }", "expected one of debug, info, warn, error"),
     ("5", "a table of settings"),
     ("{", "expected"),
 ])
@@ -138,9 +161,22 @@ def test_bad_number_of_workers(tmp_path, workers):
     assert_failed(tidewire("run", write_app(tmp_path, ECHO), f"--workers={workers}"), 2, "--workers")
 
 
+@pytest.mark.parametrize("url, likely", [
+    ("http://127.0.0.1:8080", "ws://127.0.0.1:8080"),
+    ("127.0.0.1:8080", "ws://127.0.0.1:8080"),
+    ("localhost:8080", "ws://127.0.0.1:8080"),
+    ("8080", "ws://127.0.0.1:8080"),
+])
+def test_listener_without_a_scheme(tmp_path, url, likely):
+    app = write_app(tmp_path, ECHO)
+    told = f"did you mean `{likely}`?"
+    assert_failed(tidewire("run", app, "--listen", url), 2, "--listen[1]: ", "ws://HOST:PORT", f'"{url}"', told)
+    (tmp_path / "tidewire.lua").write_text(f'return {{ listen = "{url}" }}')
+    for command in ("run", "check"):
+        assert_failed(tidewire(command, app), 1, "tidewire.lua: listen[1]: ", f'"{url}"', told)
+
+
 @pytest.mark.parametrize("url, told", [
-    ("http://127.0.0.1:8080", "ws://HOST:PORT"),
-    ("127.0.0.1:8080", "ws://HOST:PORT"),
     ("ws://127.0.0.1:99999", "port"),
     ("ws://127.0.0.1:x", "port"),
     ("ws://127.0.0.1:0/path", "no path"),
@@ -204,11 +240,23 @@ def test_check(tmp_path):
     assert (done.returncode, done.stderr, told["ok"], told["file"], told["line"]) == (1, "", False, str(bad), 7)
 
 
+def test_app_in_the_place_of_a_command(tmp_path):
+    app = write_app(tmp_path, ECHO)
+    assert_failed(tidewire(app), 2, f"unknown command `{app}` (did you mean `tidewire run {app}`?)")
+
+
+def test_check_as_json_has_all_of_a_message(tmp_path):
+    told = json.loads(tidewire("check", "--json", write_app(tmp_path, "return require 'nothing.here'")).stdout)
+    assert told["message"].endswith("there is none of:")
+    assert told["details"][:2] == [f"{tmp_path}/nothing/here.lua", f"{tmp_path}/nothing/here/init.lua"]
+
+
 def test_version_and_help():
     done = tidewire("version")
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "tidewire 0.1.0 (Lua 5.4)\n")
     assert tidewire("--version").stdout == done.stdout
     assert json.loads(tidewire("version", "--json").stdout) == {"tidewire": "0.1.0", "lua": "Lua 5.4"}
+    assert "wss://HOST:PORT?cert=FILE&key=FILE" in tidewire("run", "--help").stdout
     for args in (["--help"], ["run", "--help"], ["check", "-h"], ["version", "--help"]):
         done = tidewire(*args)
         assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("Usage: tidewire"), done
