@@ -181,7 +181,7 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
     } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
         if (upgrade)
             log_refusal(vm, head, "refused a handshake: there is no route");
-        refuse(c, 404, TEXT, "not found\n");
+        refuse(c, 404, TEXT, "Not Found\n");
     } else {
         struct slot *slot = match.target;
         if (upgrade)

@@ -183,13 +183,17 @@ def test_ticker(serve):
 
 
 def test_http(serve):
-    def count(server):
+    def get(server, path):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        connection.request("GET", "/count")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
         with contextlib.closing(connection):
-            return json.loads(answer.read())
+            return answer.status, answer.headers["Content-Type"], answer.read()
+
+    def count(server):
+        status, kind, body = get(server, "/count")
+        assert (status, kind) == (200, "application/json")
+        return json.loads(body)
 
     async def talk(server):
         async with websockets.connect(server.url()) as a, websockets.connect(server.url()) as b:
@@ -201,3 +205,7 @@ def test_http(serve):
     assert count(server) == {"count": 0}
     run(talk(server))
     assert count(server) == {"count": 3}
+    assert get(server, "/nowhere") == (404, "text/plain; charset=utf-8", b"Not Found\n")
+    status, kind, body = get(server, "/%zz")
+    assert (status, kind) == (400, "text/plain; charset=utf-8")
+    assert body.endswith(b"\n"), "a terminal's prompt begins on a line of its own"

@@ -251,6 +251,31 @@ def test_check_as_json_has_all_of_a_message(tmp_path):
     assert told["details"][:2] == [f"{tmp_path}/nothing/here.lua", f"{tmp_path}/nothing/here/init.lua"]
 
 
+LOUD = """
+return tidewire.app {
+    routes = { ["/"] = print },
+    start = function()
+        for _, level in ipairs { "debug", "info", "warn", "error" } do tidewire.log[level]("at " .. level) end
+    end,
+}"""
+
+
+@pytest.mark.parametrize("args, variables, config, least", [
+    ((), {}, None, 1),
+    (("--log", "debug"), {}, None, 0),
+    ((), {"TIDEWIRE_LOG": "warn"}, None, 2),
+    ((), {}, '{ log = "error" }', 3),
+    (("--log", "info"), {"TIDEWIRE_LOG": "warn"}, '{ log = "error" }', 1),
+])
+def test_log_level(live, args, variables, config, least):
+    server = live(LOUD, *args, config=config, env=variables)
+    server.wait_log("at error")
+    server.stop()
+    levels = ["debug", "info", "warn", "error"]
+    told = [level for level in levels if f"at {level}" in server.stderr.text()]
+    assert told == levels[least:]
+
+
 def test_version_and_help():
     done = tidewire("version")
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "tidewire 0.1.0 (Lua 5.4)\n")

@@ -31,7 +31,7 @@ def test_answers(live):
     peer = server.peer()
     expected = {"/": (200, b"root\n"), "/text": (200, b"text"), "/json": (200, b'{"a":1}'), "/nothing": (204, b""),
                 "/all": (201, b"made"), "/user/ann%20b": (200, b"ann b"), "/refuse": (402, b"pay"),
-                "/none": (404, b"not found\n"), "/ws": (426, b"this path is a WebSocket endpoint\n")}
+                "/none": (404, b"Not Found\n"), "/ws": (426, b"this path is a WebSocket endpoint\n")}
     for path, (status, body) in expected.items():
         answer = peer.ask(path)
         assert (answer.status, answer.body) == (status, body), path

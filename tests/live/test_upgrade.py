@@ -50,6 +50,33 @@ def test_refuses(live, upgrade, status, body):
     assert server.finish() == []
 
 
+@pytest.mark.parametrize("upgrade", [
+    "if not req.query.token then tidewire.refuse(401) end",
+    "tidewire.sleep(0.01) tidewire.refuse(401) tidewire.sleep(0.01) return { user = 'ann' }",
+])
+def test_refusal_without_return_lets_nobody_in(live, upgrade):
+    server = live(handler(upgrade))
+    peer = server.peer()
+    peer.send(handshake())
+    assert peer.answer().status == 500
+    server.wait_log(r"app\.lua:\d+: upgrade of / made a refusal and did not return it: write `return tidewire\.refuse")
+    assert server.finish() == []
+
+
+def test_refusal_without_return_is_no_answer_of_an_endpoint(live):
+    server = live("""
+    local function deny() tidewire.refuse(403) end
+    return tidewire.app { routes = { ["/secret"] = function(req)
+        if not req.query.token then deny() end
+        return "secret"
+    end } }""")
+    peer = server.peer()
+    peer.send(request("/secret") + request("/secret?token=1"))
+    assert [peer.answer().status, peer.answer().body] == [500, b"secret"]
+    server.wait_log(r"app\.lua:8: the endpoint /secret made a refusal and did not return it")
+    server.finish()
+
+
 def test_refusal_carries_its_headers(live):
     server = live(handler("return tidewire.refuse(401, 'no', { ['WWW-Authenticate'] = 'Bearer' })"))
     peer = server.peer()
