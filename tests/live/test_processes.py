@@ -9,7 +9,7 @@ import time
 
 import pytest
 from live import wait_until, write_app
-from peer import Peer, connect, handshake, request
+from peer import connect, handshake, Lost, Peer, request
 from tidewire import binary
 
 WHO = """
@@ -86,11 +86,11 @@ def test_killed_worker_is_replaced(live, tmp_path, scheme):
     server = live(WHO, "--workers", "4", listen=[listen])
     if scheme == "tcp":
         peers = ready(server, 4)
+        home = {key: key for key in peers}
     else:  # all wait for the one socket: whoever is first takes the connection
         wait_until(lambda: len(server.workers()) == 4)
         peers = {i: server.open() for i in range(8)}
-        for peer in peers.values():
-            node(peer)
+        home = {key: node(peer) for key, peer in peers.items()}
     before = server.workers()
     server.wait_log("worker 3 is ready")
     with Knocking(server.urls[0]) as knocking:
@@ -105,16 +105,18 @@ def test_killed_worker_is_replaced(live, tmp_path, scheme):
         so_far = knocking.answered
         wait_until(lambda: knocking.answered > so_far + 20)
     assert knocking.refused == []
-    kept = 0
-    for peer in peers.values():
+    lost = set()
+    for key, peer in peers.items():
         try:
             peer.text("still here")
-            kept += peer.message() == "still here"
-        except Exception:
-            pass  # it was the killed one's
-    assert kept >= len(peers) - 1 if scheme == "tcp" else kept > 0
+            assert peer.message() == "still here"
+        except (Lost, OSError):
+            lost.add(key)
+    # the killed worker's connections, all of them, and nobody else's
+    assert len({home[key] for key in lost}) <= 1
+    assert lost == {key for key in peers if home[key] in {home[k] for k in lost}}
     if scheme == "tcp":
-        assert kept == 3 and len(set(spread(server, 4)) - set(peers)) == 1
+        assert len(lost) == 1 and len(set(spread(server, 4)) - set(peers)) == 1
 
 
 def test_worker_that_is_killed_again_and_again(live):
