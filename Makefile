@@ -75,7 +75,11 @@ $B/%.o: runtime/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$B/bind/embedded.c: runtime/bind/embed.lua $(LUA_FILES) Makefile
+# the list itself counts too: a file that was renamed or deleted is no longer embedded
+$B/modules: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LUA_MODULES)' | cmp -s - $@ || echo '$(LUA_MODULES)' >$@
+$B/bind/embedded.c: runtime/bind/embed.lua $(LUA_FILES) $B/modules Makefile
 	@mkdir -p $(@D)
 	$(call say,EMBED) $(LUA) runtime/bind/embed.lua $(LUA_MODULES) argparse=$(ARGPARSE) >$@
 
@@ -120,6 +124,8 @@ test: test-deps
 
 check-%: all sanitized optimised bench-tools npm
 	@$(PYTHON) tests/run $*
+check-lint check-floors check-names check-spec check-unit: check-%: all sanitized optimised
+	@$(PYTHON) tests/run $*
 
 npm: $B/npm-interop $B/npm-bench
 $B/npm-%: tests/%/package-lock.json
@@ -127,9 +133,10 @@ $B/npm-%: tests/%/package-lock.json
 	cd tests/$* && npm ci --silent --no-audit --no-fund
 	@touch $@
 
+sources = $(shell find $(1) -name node_modules -prune -o -name '$(2)' -print)
 lint:
-	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
-	@luacheck --quiet --no-color $(shell git ls-files '*.lua')
+	@clang-format --dry-run -Werror $(call sources,runtime tests,*.[ch])
+	@luacheck --quiet --no-color $(call sources,lua apps examples spec tests runtime,*.lua)
 
 # --- measuring (tests/bench/README.md) -----------------------------------------------------------
 
@@ -165,10 +172,11 @@ test-deps:
 # --- installing ----------------------------------------------------------------------------------
 
 install: all
-	install -D -m 755 $B/tidewire $(DESTDIR)$(PREFIX)/bin/tidewire
+	install -D -m 755 $B/tidewire "$(DESTDIR)$(PREFIX)/bin/tidewire"
 
 clean:
 	rm -rf build
 
 .PHONY: all units sanitized optimised bench-tools bench-echo bench-memory run test npm lint deps test-deps install clean
+FORCE:
 .SECONDARY:

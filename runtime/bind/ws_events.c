@@ -117,11 +117,16 @@ static int message_body(lua_State *L)
     return ws_call_handler(L, 3);
 }
 
+static bool is_handler_of(const struct task *t, const struct ws *w)
+{
+    return t->after == after_step && t->owner == w;
+}
+
 /* From here on it is the connection's active handler again. */
 static void wake_receiver(struct ws *w)
 {
     struct task *t = w->receiver;
-    if (t->after == after_step && t->owner == w)
+    if (is_handler_of(t, w))
         w->active = t;
     w->receive_due = false;
     task_resume(t);
@@ -188,6 +193,7 @@ static void on_message(struct conn *c, enum frame_opcode kind, const unsigned ch
     struct ws *w = conn_owner(c);
     if (w->active || w->inbox.head) {
         inbox_push(w, kind, data, n);
+        ws_pump(w); /* a guest may be waiting for it */
         return;
     }
     w->pumping = true;
@@ -287,10 +293,27 @@ static bool pump_end(struct ws *w)
     return true;
 }
 
+/* A task that waits in receive without being a handler of this connection, such as a spawned one,
+ * need not wait for the handler that is active: that one may wait for it. */
+static bool serve_guest(struct ws *w)
+{
+    if (!w->receiver || is_handler_of(w->receiver, w))
+        return false;
+    if (w->inbox.head)
+        dispatch_queued(w);
+    else if (w->receive_due || w->peer_close || w->closed)
+        wake_receiver(w);
+    else
+        return false;
+    return true;
+}
+
 static bool pump_one(struct ws *w)
 {
-    if (w->active || !w->conn)
+    if (!w->conn)
         return false;
+    if (w->active)
+        return serve_guest(w);
     if (ws_timer_run_due(w))
         return true;
     if (w->drain_due && !w->closed) {

@@ -332,9 +332,11 @@ static bool set_up(struct master *m)
     }
     m->child = loop_watch_signal(m->loop, SIGCHLD, on_child, m);
     m->term = loop_watch_signal(m->loop, SIGTERM, on_term, m);
-    m->hang_up = loop_watch_signal(m->loop, SIGHUP, on_term, m); /* the terminal was closed */
+    struct sigaction hang_up;
+    if (sigaction(SIGHUP, NULL, &hang_up) || hang_up.sa_handler != SIG_IGN) /* not under nohup */
+        m->hang_up = loop_watch_signal(m->loop, SIGHUP, on_term, m);
     m->interrupt = loop_watch_signal(m->loop, SIGINT, on_interrupt, m);
-    return m->child && m->term && m->hang_up && m->interrupt;
+    return m->child && m->term && m->interrupt;
 }
 
 static void tear_down(struct master *m)

@@ -260,6 +260,7 @@ static bool open_unix(struct opening *r, const char *path)
     if (!failed && listen(fd, BACKLOG)) {
         failed = -1;
         why = errno;
+        unlink(path);
     }
     if (failed) {
         close(fd);

@@ -144,6 +144,27 @@ def test_a_time_out_waits_for_the_handler_that_is_active(live):
     assert server.notes[:3] == ["tick begins", "tick ends", "received|nil|timeout"]
 
 
+def test_a_spawned_task_receives_while_a_handler_waits_for_it(live):
+    server = live("""return { open = function(ws)
+        local got = {}
+        tidewire.spawn(function()
+            got[1] = select(2, ws:receive(0.05))
+            ws:send("now")
+            got[2] = ws:receive()
+            got[3] = select(2, ws:receive())
+        end)
+        ws:send("in")
+        while #got < 3 do tidewire.sleep(0.01) end
+        note(table.concat(got, "|"))
+    end }""")
+    peer = server.open()
+    assert peer.message() == "in"
+    assert peer.message() == "now"
+    peer.text("for the task")
+    peer.end()
+    assert server.finish() == ["timeout|for the task|closed"]
+
+
 def test_receive_from_a_task_outlives_nothing(live):
     server = live(run("tidewire.spawn(ws.receive, ws) tidewire.spawn(function() note(pcall(ws.receive, ws)) end) "
                       "tidewire.sleep(0.05)"))
