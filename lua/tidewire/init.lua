@@ -17,9 +17,6 @@ local tidewire = {
     --- files(path): a folder of static files, relative to the app's root, for a route.
     files = files.declare,
 
-    json = json,
-    log = log,
-
     --- now() -> seconds since 1970, with a fraction.
     now = core.now,
 
@@ -46,17 +43,30 @@ function tidewire.refuse(status, body, headers)
     return refusal
 end
 
-local names = {}
-for name in pairs(tidewire) do
-    names[#names + 1] = name
+-- The table as apps see it: they read what is there, and nothing else. That is an ordinary look-up in
+-- the table itself; only what fails enters a function.
+local function closed(module, prefix)
+    local names = {}
+    for name in pairs(module) do
+        names[#names + 1] = name
+    end
+    setmetatable(module, {
+        __index = function(_, name)
+            error(("no `%s.%s`%s"):format(prefix, tostring(name), nearest.hint(name, names)), 2)
+        end,
+    })
+    return setmetatable({}, {
+        __metatable = "tidewire",
+        __index = module,
+        __newindex = function(_, name)
+            error(("`%s.%s` cannot be set: the module is the runtime's"):format(prefix, tostring(name)), 2)
+        end,
+        __pairs = function()
+            return next, module
+        end,
+    })
 end
 
-return setmetatable(tidewire, {
-    __metatable = "tidewire",
-    __index = function(_, name)
-        error(("no `tidewire.%s`%s"):format(tostring(name), nearest.hint(name, names)), 2)
-    end,
-    __newindex = function(_, name)
-        error(("`tidewire.%s` cannot be set: the module is the runtime's"):format(tostring(name)), 2)
-    end,
-})
+tidewire.json = closed(json, "tidewire.json")
+tidewire.log = closed(log, "tidewire.log")
+return closed(tidewire, "tidewire")

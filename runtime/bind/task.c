@@ -7,6 +7,9 @@
 /* What an await yields, to be told from what the app yields itself: the address is the value. */
 static const char AWAIT = 0;
 
+/* Key of the registry for a message that is made beforehand: no string can be made unprotected. */
+static const char STRAY_YIELD = 0;
+
 /* --- pool ------------------------------------------------------------------------------------- */
 
 static int new_thread(lua_State *L)
@@ -121,8 +124,8 @@ static void fail(struct task *t)
     if (!vm_protected(t->vm, explain, t)) {
         lua_resetthread(t->co);
         lua_settop(t->co, 0);
-        lua_pushliteral(t->co, "out of memory");
-        lua_pushliteral(t->co, "");
+        lua_pushnil(t->co); /* there was not even the memory to tell it */
+        lua_pushnil(t->co);
     }
     if (t->after)
         t->after(t, TASK_FAILED);
@@ -135,8 +138,7 @@ static void fail(struct task *t)
 static void fail_stray_yield(struct task *t, int results)
 {
     lua_pop(t->co, results);
-    lua_pushliteral(t->co, "coroutine.yield outside of a coroutine of yours; to wait, use "
-                           "tidewire.sleep or ws:receive");
+    lua_rawgetp(t->co, LUA_REGISTRYINDEX, &STRAY_YIELD);
     fail(t);
 }
 
@@ -366,6 +368,9 @@ static const char WRAP[] = "local create, resume, close, status, error = ...\n"
 
 void task_open_coroutines(lua_State *L)
 {
+    lua_pushliteral(L, "coroutine.yield outside of a coroutine of yours; to wait, use "
+                       "tidewire.sleep or ws:receive");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &STRAY_YIELD);
     lua_getglobal(L, "coroutine");
     lua_pushcfunction(L, l_resume);
     lua_setfield(L, -2, "resume");

@@ -40,7 +40,8 @@ function conditional.range_allowed(headers, own)
     elseif if_range:match('^%s*W?/?"') then
         return if_range == own.etag
     end
-    return own.modified ~= nil and date.parse(if_range) == own.modified
+    -- A date is only exact when the second that it names was over (RFC 9110 section 8.8.2.2).
+    return own.modified ~= nil and own.modified < os.time() - 1 and date.parse(if_range) == own.modified
 end
 
 return conditional
