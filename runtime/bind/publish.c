@@ -14,7 +14,7 @@ static void deliver(struct subscriber *who, void *context)
     const struct delivery *d = context;
     struct ws *w = list_entry(who, struct ws, subscriber);
     if (w != d->sender && w->conn)
-        conn_send_shared(w->conn, d->frame);
+        ws_sent(w, conn_send_shared(w->conn, d->frame));
 }
 
 static enum frame_opcode check_publish_options(lua_State *L, int arg)
@@ -70,7 +70,7 @@ int publish_send(lua_State *L)
     vm_check_acting(L, "send");
     struct ws *w = ws_by_id(vm_of(L), id);
     if (w && w->conn)
-        return vm_push_sent(L, conn_send(w->conn, kind, data.ptr, data.len));
+        return vm_push_sent(L, ws_sent(w, conn_send(w->conn, kind, data.ptr, data.len)));
     lua_pushnil(L);
     lua_pushliteral(L, "unknown");
     return 2;

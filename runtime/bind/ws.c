@@ -202,7 +202,7 @@ static int l_send(lua_State *L)
     struct slice data = vm_check_message(L, 2, kind);
     if (!w->conn)
         return vm_push_sent(L, CONN_NOT_OPEN);
-    return vm_push_sent(L, conn_send(w->conn, kind, data.ptr, data.len));
+    return vm_push_sent(L, ws_sent(w, conn_send(w->conn, kind, data.ptr, data.len)));
 }
 
 /* ws:close([code [, reason]]) */

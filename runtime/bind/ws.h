@@ -83,6 +83,8 @@ struct ws *ws_of_task(lua_State *L);         /* for bodies: their connection */
 int ws_push_incoming(lua_State *L, struct vm *vm);
 void ws_wake_receiver(struct ws *w);                             /* there is one */
 void ws_close(struct ws *w, uint16_t code, struct slice reason); /* there is a connection */
+enum conn_sent ws_sent(struct ws *w,
+                       enum conn_sent sent);  /* around each conn_send: an overflow closes */
 struct message *ws_inbox_shift(struct ws *w); /* the caller's; the inbox is not empty */
 
 /* ws_handshake.c */

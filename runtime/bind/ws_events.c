@@ -159,12 +159,24 @@ struct message *ws_inbox_shift(struct ws *w)
     return m;
 }
 
-/* Messages that wait are discarded, as those are that come from now on. */
+/* Once we have sent a Close, messages that wait are discarded, as those are that come after it. */
+static void discard_inbox(struct ws *w)
+{
+    while (w->inbox.head)
+        free(ws_inbox_shift(w));
+}
+
 void ws_close(struct ws *w, uint16_t code, struct slice reason)
 {
     conn_close(w->conn, code, reason);
-    while (w->inbox.head)
-        free(ws_inbox_shift(w));
+    discard_inbox(w);
+}
+
+enum conn_sent ws_sent(struct ws *w, enum conn_sent sent)
+{
+    if (sent == CONN_OVERFLOW)
+        discard_inbox(w);
+    return sent;
 }
 
 static void inbox_push(struct ws *w, enum frame_opcode kind, const unsigned char *data, size_t n)

@@ -181,6 +181,44 @@ def test_drain_finishes_what_is_under_way(live):
     assert sorted(server.notes[:2]) == ["asked", "message"] and server.notes[2:] == ["close|1001"]
 
 
+def test_handshake_that_is_finished_during_the_drain_is_refused(live):
+    server = live("""
+    return tidewire.app { routes = {
+        ["/ws"] = { message = print },
+        ["/slow"] = function() note("asked") tidewire.sleep(0.1) return "x" end,
+    } }""")
+    early, slow = server.peer(), server.peer()
+    whole = handshake("/ws")
+    slow.send(request("/slow"))
+    server.wait_notes("asked")
+    early.send(whole[:40])
+    server.signal(signal.SIGTERM)
+    server.wait_log("stopping")
+    early.send(whole[40:])
+    answer = early.answer()
+    assert answer.status == 503 and "retry-after" in answer.headers
+    assert early.rest() == b""
+    assert slow.answer().body == b"x"
+    assert server.wait_end() == 0
+
+
+def test_handshake_whose_upgrade_waits_while_the_drain_begins_is_refused(live):
+    server = live("""
+    return {
+        upgrade = function() note("upgrade") tidewire.sleep(0.3) note("waited") end,
+        open = function() note("open") end, message = print,
+    }""")
+    peer = server.peer()
+    peer.send(handshake())
+    server.wait_notes("upgrade")
+    server.signal(signal.SIGTERM)
+    answer = peer.answer()
+    assert answer.status == 503 and "retry-after" in answer.headers
+    assert peer.rest() == b""
+    assert server.wait_end() == 0
+    assert server.notes == ["upgrade", "waited"]
+
+
 def test_drain_is_bounded(live):
     server = live(WHO, config="{ limits = { drain = 0.3, close = 60 } }")
     deaf = server.open()

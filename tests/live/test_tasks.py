@@ -210,6 +210,30 @@ def test_tasks_own_coroutine_cannot_be_resumed_by_another(live):
     server.open().end()
 
 
+def test_tasks_own_coroutine_cannot_be_closed_by_another(live):
+    server = live("""
+    local saved
+    return {
+        open = function(ws)
+            if ws.request.query.first then
+                saved = coroutine.running()
+                note("waits")
+                tidewire.sleep(0.1)
+                ws:send("slept")
+                return
+            end
+            ws:send(tostring(select(2, pcall(coroutine.close, saved))))
+            ws:send(coroutine.status(saved))
+        end,
+    }""")
+    first = server.open("/?first")
+    server.wait_notes("waits")
+    second = server.open()
+    assert "the coroutine of a handler cannot be closed" in second.message()
+    assert second.message() == "suspended"
+    assert first.message() == "slept"
+
+
 def test_handlers_that_never_end_do_not_keep_the_server(live):
     server = live("""
     return {
