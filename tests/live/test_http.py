@@ -1,6 +1,8 @@
 """Plain HTTP over the socket: endpoints, keep-alive, bodies, and what is refused."""
 
+import os
 import socket
+import threading
 
 import pytest
 from peer import handshake, request
@@ -211,3 +213,25 @@ def test_slow_reader_of_the_last_answer_gets_all_of_it(live):
     for _ in range(8):
         other.ask("/slow?s=0.1&n=1")
     assert len(peer.rest()) > 9000000 - 1000
+
+
+def test_memory_does_not_follow_what_a_busy_client_has_sent(live):
+    """The next request is always there before the answer of the last: the read-ahead never runs empty."""
+    server = live("return tidewire.app { routes = { ['/'] = function() tidewire.sleep(0.001) return 'x' end } }",
+                  env={"ASAN_OPTIONS": "quarantine_size_mb=1"})
+    worker, = server.workers()
+
+    def resident():
+        with open(f"/proc/{worker}/statm") as pages:
+            return int(pages.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    peer = server.peer()
+    assert peer.ask().body == b"x"
+    before, whole = resident(), request(method="POST", body=bytes(60000))
+    sender = threading.Thread(target=lambda: [peer.send(whole) for _ in range(1000)])
+    sender.start()
+    for _ in range(990):
+        assert peer.answer().body == b"x"
+    assert resident() - before < 30 << 20
+    for _ in range(10):
+        peer.answer()
+    sender.join()

@@ -1,5 +1,6 @@
 """The limits of a connection, with small values: each is enforced, none harms whoever keeps it."""
 
+import socket
 import time
 
 import pytest
@@ -132,6 +133,16 @@ def test_ping_and_pong_wait(live):
     server.wait_notes("close|1006||false")
 
 
+@pytest.mark.parametrize("sign", ["pong", "byte"])
+def test_next_ping_after_a_sign_of_life_does_not_wait_for_pong_wait(live, sign):
+    server = with_limits(live, "ping_interval = 0.1, pong_wait = 100, idle = 0")
+    peer = server.open()
+    text = frame(TEXT, "in small pieces")
+    for i in range(3):  # a peer that waits for 20 s gives up
+        assert peer.frame()[1:] == (PING, b"")
+        peer.send(frame(PONG) if sign == "pong" else text[i:i + 1])
+
+
 def test_prompt_pongs_keep_a_silent_connection_alive(live):
     server = with_limits(live, "ping_interval = 0.005, pong_wait = 0.02, idle = 0")
     peer = server.open()
@@ -188,6 +199,28 @@ def test_stall(live):
     server.wait_notes("close|1006|false")
     assert len(peer.rest()) < 20000000
     assert server.finish() == ["true|buffered", "close|1006|false"]
+
+
+def test_slow_reader_behind_a_large_buffer_of_the_system_is_not_stalled(live):
+    server = live("""
+    return {
+        limits = { stall = 0.25, send_queue = "64 MiB" },
+        message = function(ws) ws:send(("x"):rep(8000000)) end,
+        close = function(ws, code, reason, clean) note("close", code, clean) end,
+    }""")
+    peer = server.peer(receive_buffer=16384)
+    peer.upgrade()
+    peer.text("go")
+    started = time.monotonic()
+    while time.monotonic() < started + 1:  # a span of slow reading, several times the limit
+        before = len(peer.kept)
+        while len(peer.kept) < before + 16384:
+            peer.kept += peer.sock.recv(16384)
+        time.sleep(0.03)
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    assert len(peer.frame().payload) == 8000000
+    peer.end()
+    assert server.finish() == ["close|1000|true"]
 
 
 def test_stall_of_an_http_answer(live):

@@ -104,6 +104,21 @@ def test_ping(live):
     assert server.finish() == ["true", "true"]
 
 
+def test_close_of_a_paused_connection_is_clean(live):
+    server = live("""
+    return {
+        message = function(ws) ws:pause() ws:close(4000, "enough") end,
+        close = function(ws, code, reason, clean) note("close", code, reason, clean) end,
+    }""")
+    peer = server.open()
+    peer.text("go")
+    assert peer.closing() == (4000, "enough")
+    peer.close(4000)
+    assert peer.rest() == b""
+    peer.sock.close()
+    server.wait_notes("close|4000||true")
+
+
 def test_pause_and_resume_lose_nothing(live):
     server = live("""
     return { message = function(ws, data)

@@ -42,7 +42,7 @@ def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before or while it is read
         return False
 
 
@@ -128,6 +128,21 @@ def test_worker_that_is_killed_again_and_again(live):
         assert server.peer().ask().body == b"ok"
 
 
+def test_worker_that_cannot_come_up_again_is_tried_until_the_app_is_repaired(live, tmp_path):
+    server = live("return tidewire.app { routes = { ['/'] = function() return 'ok' end } }")
+    script = tmp_path / "app" / "app.lua"
+    good = script.read_text()
+    worker, = server.workers()
+    script.write_text("return { message = ")
+    os.kill(worker, signal.SIGKILL)
+    server.wait_log(r"app\.lua:1: ")
+    repaired = tmp_path / "repaired.lua"
+    repaired.write_text(good)
+    repaired.replace(script)
+    server.wait_log("worker 0 is ready")
+    assert server.peer().ask().body == b"ok"
+
+
 def test_workers_end_with_a_killed_master(live):
     server = live(WHO, "--workers", "3", config="{ limits = { close = 0.2 } }")
     peers = ready(server, 3)
@@ -184,7 +199,7 @@ def test_drain_finishes_what_is_under_way(live):
 def test_handshake_that_is_finished_during_the_drain_is_refused(live):
     server = live("""
     return tidewire.app { routes = {
-        ["/ws"] = { message = print },
+        ["/ws"] = { upgrade = function() note("upgrade") end, message = print },
         ["/slow"] = function() note("asked") tidewire.sleep(0.1) return "x" end,
     } }""")
     early, slow = server.peer(), server.peer()
@@ -199,7 +214,10 @@ def test_handshake_that_is_finished_during_the_drain_is_refused(live):
     assert answer.status == 503 and "retry-after" in answer.headers
     assert early.rest() == b""
     assert slow.answer().body == b"x"
+    early.sock.close()
+    slow.sock.close()
     assert server.wait_end() == 0
+    assert server.notes == ["asked"], "the handler is not even asked"
 
 
 def test_handshake_whose_upgrade_waits_while_the_drain_begins_is_refused(live):
@@ -215,6 +233,7 @@ def test_handshake_whose_upgrade_waits_while_the_drain_begins_is_refused(live):
     answer = peer.answer()
     assert answer.status == 503 and "retry-after" in answer.headers
     assert peer.rest() == b""
+    peer.sock.close()
     assert server.wait_end() == 0
     assert server.notes == ["upgrade", "waited"]
 

@@ -183,3 +183,23 @@ def test_many_connections_at_once(live):
         peer.reset() if i % 2 else peer.end()
     notes = server.finish()
     assert len(notes) == 200 and set(notes) == {"close|1006|false", "close|1000|true"}
+
+
+def test_many_messages_of_one_connection_let_others_have_their_turn(live, tmp_path):
+    """The first handler holds the worker until the other connection's message is there too."""
+    go = tmp_path / "go"
+    server = live("""
+    local n = 0
+    return { message = function(ws, data)
+        if data == "other" then note("other") return end
+        n = n + 1
+        if n == 1 then note("holds") while not io.open("%s") do end end
+        if n == 5000 then note("last") end
+    end }""" % go)
+    busy, other = server.open(), server.open()
+    busy.send(frame(TEXT, "x") * 5000)
+    server.wait_notes("holds")
+    other.text("other")
+    go.touch()
+    server.wait_notes("last")
+    assert server.notes == ["holds", "other", "last"]

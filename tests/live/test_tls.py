@@ -65,6 +65,36 @@ def test_old_versions_are_refused(secure):
                    maximum_version=ssl.TLSVersion.TLSv1_1)
 
 
+@pytest.mark.parametrize("cipher, accepted", [
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", True),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+    ("ECDHE-ECDSA-AES256-SHA384", False),
+    ("ECDHE-ECDSA-AES128-SHA", False),
+    ("ECDHE-ECDSA-AES128-CCM8", False),
+])
+def test_only_aead_ciphers_of_tls_1_2(secure, cipher, accepted):
+    options = {"ciphers": cipher + ":@SECLEVEL=0", "maximum_version": ssl.TLSVersion.TLSv1_2}
+    if accepted:
+        assert secure.tls("/", **options).sock.cipher()[0] == cipher
+    else:
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            secure.tls("/", **options)
+
+
+@pytest.mark.parametrize("offered, chosen", [(["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), (["h2"], None)])
+def test_protocols_of_alpn(secure, offered, chosen):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(offered)
+    with connect(secure.urls[0]) as sock:
+        if chosen:
+            with context.wrap_socket(sock) as tls:
+                assert tls.selected_alpn_protocol() == chosen
+        else:
+            with pytest.raises(ssl.SSLError, match="(?i)alert|unknown error"):
+                context.wrap_socket(sock)
+
+
 def test_all_in_one_record_with_the_handshake(secure):
     peer = secure.tls()
     peer.send(handshake() + frame(TEXT, "0") + b"".join(frame(TEXT, str(i)) for i in range(1, 500))
