@@ -59,7 +59,7 @@ static void push_object(lua_State *L, json_t *object, int depth)
 
 static void push_value(lua_State *L, json_t *value, int depth)
 {
-    if (depth >= DEPTH_MAX)
+    if (depth >= DEPTH_MAX && (json_is_object(value) || json_is_array(value)))
         luaL_error(L, "nested deeper than %d levels", DEPTH_MAX);
     luaL_checkstack(L, 4, "JSON");
     switch (json_typeof(value)) {
@@ -100,9 +100,15 @@ int json_decode(lua_State *L)
     size_t n;
     json_error_t error;
     const char *text = luaL_checklstring(L, 1, &n);
+    if (memchr(text, '\0', n)) { /* Jansson would take one at the very end for the end */
+        lua_pushnil(L);
+        lua_pushliteral(L, "a NUL byte is no JSON; in a string it is written \\u0000");
+        lua_pushliteral(L, "json");
+        return 3;
+    }
     json_t **holder = holder_new(L);
-    /* NUL in a string is text like any other; in a name it would cut it short, so Jansson refuses
-     */
+    /* \u0000 in a string is text like any other; in a name it would cut it short, so Jansson
+     * refuses it there */
     *holder =
         json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!*holder) {

@@ -117,6 +117,8 @@ def test_refuses_what_is_no_json_and_what_is_ambiguous(run, text, told):
 @pytest.mark.parametrize("lua, result", [
     # 128 levels either way
     ("return #read(rep('[', 128) .. rep(']', 128))", "1"),
+    ("return #read(rep('[', 128) .. '1' .. rep(']', 128))", "1"),
+    ("return read('null' .. string.char(0))", "json: a NUL byte is no JSON; in a string it is written \\u0000"),
     ("return read(rep('[', 129) .. rep(']', 129))", "json: nested deeper than 128 levels"),
     ("return read(rep('{\"a\":', 128) .. '{}' .. rep('}', 128))", "json: nested deeper than 128 levels"),
     ("return read(rep('[', 1000) .. rep(']', 1000))", "json: nested deeper than 128 levels"),
