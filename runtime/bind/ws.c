@@ -110,7 +110,7 @@ void ws_free_all(struct vm *vm)
 
 /* --- ids: <process>-<slot>-<serial> ----------------------------------------------------------- */
 
-int ws_push_id(lua_State *L, const struct ws *w)
+static int push_id(lua_State *L, const struct ws *w)
 {
     lua_pushfstring(L, "%s-%I-%I", w->vm->node, (LUAI_UACINT)w->id_slot, (LUAI_UACINT)w->serial);
     return 1;
@@ -355,7 +355,7 @@ static int get_remote_address(lua_State *L)
 
 static int get_id(lua_State *L)
 {
-    return ws_push_id(L, ws_check(L, 1));
+    return push_id(L, ws_check(L, 1));
 }
 
 static int get_protocol(lua_State *L)

@@ -73,7 +73,6 @@ void ws_unref(struct ws *w);
 void ws_release(struct ws *w); /* after the end: gives back all but the struct */
 void ws_free_all(struct vm *vm);
 struct ws *ws_by_id(struct vm *vm, struct slice id); /* NULL: no such connection here */
-int ws_push_id(lua_State *L, const struct ws *w);
 
 /* ws_events.c */
 void ws_pump(struct ws *w); /* calls handlers for what is due, unless one is active */

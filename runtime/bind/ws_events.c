@@ -22,18 +22,26 @@ int ws_call_handler(lua_State *L, int args)
 
 static void after_step(struct task *t, enum task_outcome outcome);
 
-void ws_run(struct ws *w, const char *what, lua_CFunction body)
+/* A task that is the connection's active handler; NULL: memory short. */
+static struct task *begin_handler(struct ws *w, const char *what)
 {
     struct task *t = task_new(w->vm, what);
-    if (!t) {
-        conn_abort(w->conn);
-        return;
-    }
+    if (!t)
+        return NULL;
     t->owner = w;
     t->after = after_step;
     w->active = t;
     ws_ref(w);
-    task_run(t, body);
+    return t;
+}
+
+void ws_run(struct ws *w, const char *what, lua_CFunction body)
+{
+    struct task *t = begin_handler(w, what);
+    if (t)
+        task_run(t, body);
+    else
+        conn_abort(w->conn);
 }
 
 struct ws *ws_of_task(lua_State *L)
@@ -63,12 +71,8 @@ static void on_failure(struct ws *w, struct task *t)
 {
     static const struct slice body = {"internal error\n", 15}, reason = {"internal error", 14};
     bool handles = slot_has(w->slot, CB_ERROR) && strcmp(t->what, "error") != 0 && w->opened;
-    struct task *e = handles ? task_new(w->vm, "error") : NULL;
+    struct task *e = handles ? begin_handler(w, "error") : NULL;
     if (e) {
-        e->owner = w;
-        e->after = after_step;
-        w->active = e;
-        ws_ref(w);
         task_run_with(e, error_body, t->co, 2);
         return;
     }
