@@ -16,7 +16,7 @@ TEST_PACKAGES = $(PACKAGES) libcmocka-dev lua-busted lua-check clang-format open
 
 BASE = buf log map
 WIRE = frame handshake http http_write mask route session uri utf8
-NET  = conn conn_http conn_out conn_set conn_ws listen listener loop outq stream tls topics wheel
+NET  = conn conn_http conn_out conn_set conn_ws listen listener loop outq random stream tls topics wheel
 BIND = app boot core folder json life modules publish request request_answer task timer vm ws ws_events \
        ws_handshake ws_receive ws_timer
 HOST = channel master worker

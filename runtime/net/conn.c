@@ -58,13 +58,14 @@ void conn_peer(const struct conn *c, char *text, size_t size, unsigned *port)
         inet_ntop(c->peer_family, &c->peer, text, (socklen_t)size);
 }
 
-bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
-                 bool secure)
+/* A connection without a phase yet, known to its set. NULL: memory short; the stream is closed. */
+static struct conn *conn_new(struct conn_set *set, struct stream *stream,
+                             const struct sockaddr_storage *peer, bool secure)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (!c) {
         stream->ops->close(stream);
-        return false;
+        return NULL;
     }
     c->stream = *stream;
     c->set = set;
@@ -78,8 +79,17 @@ bool conn_accept(struct conn_set *set, struct stream *stream, const struct socka
     c->io.data = c;
     list_push(&set->all, &c->all);
     set->count++;
-    conn_set_began(c);
     c->last_in = conn_now(c);
+    return c;
+}
+
+bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
+                 bool secure)
+{
+    struct conn *c = conn_new(set, stream, peer, secure);
+    if (!c)
+        return false;
+    conn_set_began(c);
     if (!conn_http_start(c)) {
         conn_abort(c);
         return false;
@@ -87,6 +97,26 @@ bool conn_accept(struct conn_set *set, struct stream *stream, const struct socka
     conn_enter(c, secure ? PHASE_TLS : PHASE_HEAD);
     conn_update_io(c);
     return true;
+}
+
+struct conn *conn_adopt(struct conn_set *set, struct stream *stream,
+                        const struct conn_opening *opening)
+{
+    struct conn *c = conn_new(set, stream, opening->peer, opening->secure);
+    if (!c)
+        return NULL;
+    c->head = malloc(opening->head.len + 1);
+    if (!c->head || !buf_append(&c->held, opening->rest.ptr, opening->rest.len)) {
+        conn_abort(c);
+        return NULL;
+    }
+    memcpy(c->head, opening->head.ptr, opening->head.len);
+    c->head_len = (uint32_t)opening->head.len;
+    c->read_again = opening->secure; /* TLS may have read ahead */
+    conn_ws_start(c, SESSION_CLIENT, opening->limits);
+    conn_update_io(c);
+    conn_later(c); /* frames may have come with the answer */
+    return c;
 }
 
 void conn_enter(struct conn *c, enum conn_phase phase)
@@ -130,11 +160,11 @@ static void finish(struct conn *c)
     conn_unref(c);
 }
 
-void conn_linger(struct conn *c, bool hang_up)
+void conn_linger(struct conn *c, enum ending how)
 {
     if (c->phase == PHASE_DEAD || c->phase == PHASE_LINGER)
         return;
-    c->hang_up = hang_up;
+    c->ending = (uint8_t)how;
     conn_enter(c, PHASE_LINGER);
     conn_later(c);
 }
@@ -157,7 +187,7 @@ static void eof_wait(struct conn *c)
 /* The last answer may not be written out yet. */
 static void eof_hang_up(struct conn *c)
 {
-    conn_linger(c, true);
+    conn_linger(c, ENDING_HANG_UP);
 }
 
 static void eof_linger(struct conn *c)

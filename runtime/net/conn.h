@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "net/outq.h"
 #include "net/stream.h"
+#include "wire/extension.h"
 #include "wire/frame.h"
 #include "wire/http.h"
 
@@ -76,6 +77,22 @@ enum conn_admission conn_set_admit(const struct conn_set *set, const struct sock
  * closed. */
 bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
                  bool secure);
+
+/* What the opening handshake of a client has come to (connect.h). */
+struct conn_opening {
+    const struct sockaddr_storage *peer;
+    bool secure;
+    struct slice head;                       /* the server's answer */
+    struct slice rest;                       /* what came behind it: the first frames */
+    const struct deflate_params *deflate;    /* as agreed; NULL: no compression */
+    const struct deflate_settings *compress; /* of what is sent; with `deflate` */
+    const struct conn_limits *limits;        /* borrowed, must outlive the connection */
+};
+
+/* A client's connection, open from the beginning; owns the stream. Its first event comes from the
+ * loop. NULL: memory short; the stream is closed. */
+struct conn *conn_adopt(struct conn_set *set, struct stream *stream,
+                        const struct conn_opening *opening);
 
 /* --- for the owner ------------------------------------------------------------------------ */
 

@@ -3,7 +3,6 @@
 #include "wire/handshake.h"
 
 #include <stdio.h>
-
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,7 +67,7 @@ void conn_http_timeout(struct conn *c)
 {
     bool nothing_asked = c->http->reused && c->phase == PHASE_HEAD && !c->http->head.len;
     if (nothing_asked)
-        conn_linger(c, true);
+        conn_linger(c, ENDING_HANG_UP);
     else
         refuse(c, 408, "", "the request took too long");
 }
@@ -90,10 +89,9 @@ static bool will_keep_alive(const struct conn *c, const struct http_head *head)
 static void send_continue(struct conn *c)
 {
     static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
-    if (out && buf_append(out, line, sizeof line - 1))
-        conn_out_end(c, out, before);
+    struct out_mark out = conn_out_begin(c);
+    if (out.buf && buf_append(out.buf, line, sizeof line - 1))
+        conn_out_end(c, out);
 }
 
 /* A request with a body: read it first. */
@@ -233,15 +231,14 @@ static bool begin_answer(struct conn *c, unsigned status, struct slice fields, s
     /* a refused handshake is the last that is read from this connection */
     if (c->http->upgrade)
         c->http->keep_alive = false;
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
-    if (!out || !write_answer_head(c, out, status, fields, length) ||
-        !buf_append(out, body.ptr, c->http->no_body || !has_length(status) ? 0 : body.len)) {
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !write_answer_head(c, out.buf, status, fields, length) ||
+        !buf_append(out.buf, body.ptr, c->http->no_body || !has_length(status) ? 0 : body.len)) {
         conn_abort(c);
         return false;
     }
     conn_enter(c, PHASE_RESPONDING);
-    conn_out_end(c, out, before);
+    conn_out_end(c, out);
     return true;
 }
 
@@ -310,7 +307,7 @@ void conn_http_answer_queued(struct conn *c)
     close_file(h);
     buf_free(&h->body);
     if (!h->keep_alive || c->set->drain) {
-        conn_linger(c, false);
+        conn_linger(c, ENDING_SHUT_DOWN);
         return;
     }
     h->reused = true;
@@ -330,20 +327,15 @@ bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
         return false;
     }
     http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
-    if (!out || !handshake_write_accept(out, http_find(&head, "Sec-WebSocket-Key")->value, protocol,
-                                        fields)) {
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !handshake_write_accept(out.buf, http_find(&head, "Sec-WebSocket-Key")->value,
+                                            protocol, fields)) {
         conn_abort(c);
         return false;
     }
     conn_http_free(c);
-    c->last_in = conn_now(c); /* what upgrade took is not the peer's silence */
-    c->upgraded = true;
-    c->limits = limits;
-    session_init(&c->session, SESSION_SERVER, &limits->session);
-    conn_enter(c, PHASE_OPEN);
-    conn_out_end(c, out, before);
+    conn_ws_start(c, SESSION_SERVER, limits);
+    conn_out_end(c, out);
     conn_later(c); /* frames may have come with the handshake */
     return true;
 }

@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "net/conn.h"
+#include "net/random.h"
 
 #include <ev.h>
 #include <netinet/in.h>
@@ -30,6 +31,13 @@ enum conn_phase {
     PHASE_DEAD,       /* the descriptor is closed; `closed` and `gone` are due or done */
 };
 
+/* What follows the last byte that is written. */
+enum ending {
+    ENDING_HANG_UP,   /* the end */
+    ENDING_SHUT_DOWN, /* the end of our half, then the peer's end is awaited */
+    ENDING_WAIT,      /* the peer's end is awaited */
+};
+
 struct conn_set {
     struct loop *loop;
     const struct conn_events *events;
@@ -46,6 +54,7 @@ struct conn_set {
     int64_t date_at; /* second that `date` was made for */
     char date[32];
     struct conn_drain *drain; /* while draining */
+    struct random random;     /* of masking keys */
 };
 
 /* Only while HTTP is spoken; an open connection has none. */
@@ -99,11 +108,11 @@ struct conn {
     uint8_t peer_family;
     uint8_t phase;
     uint8_t pauses; /* enum conn_pause bits */
+    uint8_t ending; /* enum ending */
     bool secure : 1;
     bool eof : 1;         /* the peer has ended its half */
     bool blocked : 1;     /* the socket takes nothing now */
     bool read_again : 1;  /* the stream has read ahead */
-    bool hang_up : 1;     /* LINGER ends when all is written, without waiting */
     bool half_closed : 1; /* our half is ended */
     bool upgraded : 1;
     bool close_sent : 1;
@@ -120,12 +129,17 @@ void conn_enter(struct conn *c, enum conn_phase phase); /* and arms its deadline
 void conn_later(struct conn *c);
 void conn_update_io(struct conn *c);
 void conn_arm(struct conn *c);
-void conn_linger(struct conn *c, bool hang_up);
+void conn_linger(struct conn *c, enum ending how);
 bool conn_wants_input(const struct conn *c);
 uint32_t conn_now(const struct conn *c);
 static inline uint32_t conn_elapsed(const struct conn *c, uint32_t since)
 {
     return conn_now(c) - since;
+}
+
+static inline bool conn_is_client(const struct conn *c)
+{
+    return c->session.role == SESSION_CLIENT;
 }
 
 /* What is left of a limit that began at `since`, ms. */
@@ -135,9 +149,15 @@ static inline uint32_t conn_left(const struct conn *c, uint32_t since, uint32_t 
     return gone >= limit ? 0 : limit - gone;
 }
 
-/* conn_out.c */
-struct buf *conn_out_begin(struct conn *c); /* NULL: memory short */
-void conn_out_end(struct conn *c, struct buf *out, size_t before);
+/* conn_out.c: output is appended to `buf` between begin and end. */
+struct out_mark {
+    struct buf *buf; /* NULL: memory short */
+    size_t before;
+};
+struct out_mark conn_out_begin(struct conn *c);
+void conn_out_end(struct conn *c, struct out_mark out);
+/* A fresh masking key for a client's frame, in `room`; a server's frames have none: NULL. */
+const unsigned char *conn_mask(struct conn *c, unsigned char room[FRAME_KEY]);
 void conn_out_queued(struct conn *c,
                      size_t n); /* n bytes more are in the queue: write them later */
 void conn_cork(struct conn *c);
@@ -154,6 +174,7 @@ bool conn_http_start(struct conn *c);
 void conn_http_free(struct conn *c);
 
 /* conn_ws.c */
+void conn_ws_start(struct conn *c, enum session_role role, const struct conn_limits *limits);
 size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n);
 void conn_ws_timeout(struct conn *c);
 uint32_t conn_ws_deadline(const struct conn *c); /* ms from now; UINT32_MAX: none */

@@ -24,11 +24,20 @@ size_t conn_buffered(const struct conn *c)
     return c->out.bytes + (cork ? cork->len : 0);
 }
 
-struct buf *conn_out_begin(struct conn *c)
+struct out_mark conn_out_begin(struct conn *c)
 {
     /* the cork comes behind the queue, so it is only for a connection whose queue is empty */
     struct buf *cork = cork_of(c);
-    return cork && !c->out.bytes ? cork : outq_tail(&c->out);
+    struct buf *buf = cork && !c->out.bytes ? cork : outq_tail(&c->out);
+    return (struct out_mark){buf, buf ? buf->len : 0};
+}
+
+const unsigned char *conn_mask(struct conn *c, unsigned char room[FRAME_KEY])
+{
+    if (!conn_is_client(c))
+        return NULL;
+    random_bytes(&c->set->random, room, FRAME_KEY);
+    return room;
 }
 
 /* Bytes begin to wait for the socket: from now on the stall limit counts. */
@@ -48,10 +57,10 @@ void conn_out_queued(struct conn *c, size_t n)
     conn_later(c);
 }
 
-void conn_out_end(struct conn *c, struct buf *out, size_t before)
+void conn_out_end(struct conn *c, struct out_mark out)
 {
-    if (out != &c->set->cork)
-        conn_out_queued(c, out->len - before);
+    if (out.buf != &c->set->cork)
+        conn_out_queued(c, out.buf->len - out.before);
     if (conn_buffered(c) >= CONN_FLUSH_AT)
         conn_flush(c);
 }
@@ -155,9 +164,9 @@ static void flush_queue(struct conn *c)
 static void after_flush(struct conn *c)
 {
     if (c->phase == PHASE_LINGER && !c->out.bytes) {
-        if (c->hang_up || c->eof) {
+        if (c->ending == ENDING_HANG_UP || c->eof) {
             conn_abort(c);
-        } else if (!c->half_closed) {
+        } else if (c->ending == ENDING_SHUT_DOWN && !c->half_closed) {
             c->half_closed = true;
             c->stream.ops->shutdown(&c->stream);
         }
@@ -253,15 +262,16 @@ enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *dat
         return CONN_NOT_OPEN;
     if (overflows(c, n))
         return refuse_overflow(c);
-    if (n >= DIRECT_MIN && !c->blocked && !c->out.bytes) {
+    /* a client's payload is masked, which its owner's bytes cannot be */
+    if (n >= DIRECT_MIN && !conn_is_client(c) && !c->blocked && !c->out.bytes) {
         send_direct(c, kind, data, n);
         return sent_result(c);
     }
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
-    if (!out || !session_write_message(out, kind, data, n, NULL))
+    unsigned char room[FRAME_KEY];
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !session_write_message(out.buf, kind, data, n, conn_mask(c, room)))
         return CONN_NO_MEMORY;
-    conn_out_end(c, out, before);
+    conn_out_end(c, out);
     return sent_result(c);
 }
 
@@ -286,10 +296,10 @@ enum conn_sent conn_ping(struct conn *c, const void *data, size_t n)
 {
     if (!may_send(c))
         return CONN_NOT_OPEN;
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
-    if (!out || !session_write_ping(out, data, n, NULL))
+    unsigned char room[FRAME_KEY];
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !session_write_ping(out.buf, data, n, conn_mask(c, room)))
         return CONN_NO_MEMORY;
-    conn_out_end(c, out, before);
+    conn_out_end(c, out);
     return sent_result(c);
 }

@@ -171,7 +171,7 @@ static void end_for_drain(struct conn *c, uint16_t code)
     case PHASE_TLS:
     case PHASE_HEAD:
         if (!c->http->head.len)
-            conn_linger(c, true);
+            conn_linger(c, ENDING_HANG_UP);
         break;
     case PHASE_OPEN:
         conn_close(c, code, slice_of("going away"));

@@ -4,6 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+void conn_ws_start(struct conn *c, enum session_role role, const struct conn_limits *limits)
+{
+    c->last_in = conn_now(c); /* what the handshake took is not the peer's silence */
+    c->upgraded = true;
+    c->limits = limits;
+    session_init(&c->session, role, &limits->session);
+    conn_enter(c, PHASE_OPEN);
+}
+
 void conn_ws_free(struct conn *c)
 {
     if (c->upgraded)
@@ -46,20 +55,22 @@ void conn_ws_tell_closed(struct conn *c)
 
 static void write_close(struct conn *c, uint16_t code, struct slice reason)
 {
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
+    unsigned char room[FRAME_KEY];
+    struct out_mark out = conn_out_begin(c);
     c->close_sent = true;
-    if (!out || !session_write_close(out, code, reason.ptr, reason.len, NULL)) {
+    if (!out.buf ||
+        !session_write_close(out.buf, code, reason.ptr, reason.len, conn_mask(c, room))) {
         conn_abort(c);
         return;
     }
-    conn_out_end(c, out, before);
+    conn_out_end(c, out);
 }
 
-/* Both Close frames are exchanged: the server ends TCP (section 7.1.1). */
+/* Both Close frames are exchanged: the server ends TCP, so that TIME_WAIT is its own, and a client
+ * waits for that (section 7.1.1). */
 static void end_clean(struct conn *c)
 {
-    conn_linger(c, true);
+    conn_linger(c, conn_is_client(c) ? ENDING_WAIT : ENDING_HANG_UP);
 }
 
 void conn_close(struct conn *c, uint16_t code, struct slice reason)
@@ -94,20 +105,20 @@ static void fail(struct conn *c, int error)
     remember_close(c, code, reason.ptr, reason.len);
     if (!c->close_sent)
         write_close(c, code, reason);
-    conn_linger(c, false);
+    conn_linger(c, ENDING_SHUT_DOWN);
 }
 
 /* --- events of the session -------------------------------------------------------------------- */
 
 static void write_pong(struct conn *c, const void *data, size_t n)
 {
-    struct buf *out = conn_out_begin(c);
-    size_t before = out ? out->len : 0;
-    if (!out || !session_write_pong(out, data, n, NULL)) {
+    unsigned char room[FRAME_KEY];
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !session_write_pong(out.buf, data, n, conn_mask(c, room))) {
         conn_abort(c);
         return;
     }
-    conn_out_end(c, out, before);
+    conn_out_end(c, out);
 }
 
 /* Only the latest Ping has to be answered (section 5.5.3): while the socket takes nothing, one

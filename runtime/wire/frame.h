@@ -20,6 +20,7 @@ enum frame_opcode {
 #define FRAME_RSV3 0x10
 
 #define FRAME_HEADER_MAX 14   /* 2 + 8 for the length + 4 for the masking key */
+#define FRAME_KEY 4           /* bytes of a masking key */
 #define FRAME_CONTROL_MAX 125 /* payload of a control frame, section 5.5 */
 
 struct frame_header {
@@ -27,8 +28,8 @@ struct frame_header {
     uint8_t rsv; /* FRAME_RSV1 | ... as received */
     uint8_t opcode;
     bool masked;
-    unsigned char key[4]; /* masking key, when masked */
-    uint64_t length;      /* of the payload, in bytes; at most 2^63 - 1 */
+    unsigned char key[FRAME_KEY]; /* masking key, when masked */
+    uint64_t length;              /* of the payload, in bytes; at most 2^63 - 1 */
 };
 
 /* frame_parse failed: each calls for close code 1002. The session passes them on; its own codes
