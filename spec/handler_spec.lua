@@ -57,18 +57,22 @@ describe("handler.check", function()
     end)
 
     it("tells fields that have no use", function()
-        assert.equal("protocol: unknown field (did you mean `protocols`?); a handler has functions, limits, origins, "
-            .. "protocols", refused { message = noop, protocol = "chat" })
-        assert.equal("[1]: unknown field; a handler has functions, limits, origins, protocols",
+        assert.equal("protocol: unknown field (did you mean `protocols`?); a handler has functions, compression, limits, "
+            .. "origins, protocols", refused { message = noop, protocol = "chat" })
+        assert.equal("[1]: unknown field; a handler has functions, compression, limits, origins, protocols",
             refused { message = noop, 5 })
     end)
 
     it("refuses options that there are not yet, unless they are off", function()
-        assert.equal("compression: compression is not available in this version",
-            refused { message = noop, compression = true })
         assert.equal("proxy: support for proxies is not available in this version",
             refused { message = noop, proxy = {} })
-        assert.same({}, check { message = noop, compression = false })
+        assert.same({}, check { message = noop, proxy = false })
+    end)
+
+    it("takes compression", function()
+        assert.equal(15, check({ message = noop, compression = true }).compression.window_bits)
+        assert.equal("compression: expected true, false or a table such as { takeover = true }, got a number",
+            refused { message = noop, compression = 9 })
     end)
 end)
 

@@ -108,6 +108,14 @@ describe("route.check", function()
         assert.same({ 7, 2, 3, 5 }, { limits.idle, limits.message, limits.close, limits.stall })
     end)
 
+    it("takes compression from the route over the handler's, also to turn it off", function()
+        local on = { message = noop, compression = true }
+        assert.equal(15, check(on).install.compression.window_bits)
+        assert.equal(9, check({ handler = on, compression = { window_bits = 9 } }).install.compression.window_bits)
+        assert.is_false(check({ handler = on, compression = false }).install.compression)
+        assert.is_nil(check({ message = noop }).install.compression)
+    end)
+
     it("wraps upgrade, and leaves the rest to be looked up in the app's table", function()
         local given = {
             message = noop,
@@ -193,8 +201,8 @@ describe("route.check", function()
             refused { handler = handler, limits = { drain = 1 } })
         assert.equal('routes["/x"].limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)',
             refused { handler = handler, limits = { send_queue = 1024 } })
-        assert.equal('routes["/x"].compression: compression is not available in this version',
-            refused { handler = handler, compression = true })
+        assert.equal('routes["/x"].compression.level: expected a whole number from 1 to 9, got 0',
+            refused { handler = handler, compression = { level = 0 } })
         assert.equal('routes["/x"].methods: only an HTTP endpoint (a function) has this option',
             refused { handler = handler, methods = { "GET" } })
         assert.equal('routes["/x"].origins: this route is an HTTP endpoint: only a WebSocket handler has this option',

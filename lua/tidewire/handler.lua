@@ -1,4 +1,5 @@
 --- The contract of a handler: which callbacks and options it may have, and the options' forms.
+local compression = require "tidewire.compression"
 local expect = require "tidewire.expect"
 local limits = require "tidewire.limits"
 local nearest = require "tidewire.nearest"
@@ -8,10 +9,10 @@ local handler = {}
 local callbacks = { "close", "drain", "error", "message", "open", "run", "upgrade" }
 
 --- Options that a handler carries, or the table of a route beside it.
-handler.options = { "limits", "origins", "protocols" }
+handler.options = { "compression", "limits", "origins", "protocols" }
 
 -- Options of the API that this version does not have.
-local later = { compression = "compression", migrate = "migration", proxy = "support for proxies" }
+local later = { migrate = "migration", proxy = "support for proxies" }
 
 local is_callback, is_option = {}, {}
 for _, name in ipairs(callbacks) do
@@ -23,7 +24,7 @@ end
 
 --- Fails when `value` has an option that this version does not have, unless it is turned off.
 function handler.refuse_later(value, path)
-    for _, name in ipairs { "compression", "migrate", "proxy" } do
+    for _, name in ipairs { "migrate", "proxy" } do
         if value[name] then
             expect.fail(expect.field(path, name), "%s is not available in this version", later[name])
         end
@@ -134,7 +135,7 @@ function handler.check_origins(value, path)
 end
 
 --- Checks the options in `value` (a handler or a route's table) and returns them: protocols,
--- origins and limits, each nil when absent.
+-- origins, limits and compression, each nil when absent.
 function handler.check_options(value, path)
     handler.refuse_later(value, path)
     local function field(name, check)
@@ -149,6 +150,7 @@ function handler.check_options(value, path)
         limits = field("limits", function(given, at)
             return limits.read(given, "route", at)
         end),
+        compression = field("compression", compression.check),
     }
 end
 

@@ -141,6 +141,14 @@ local function with_wrapped_upgrade(value, pattern)
     return setmetatable({ upgrade = http.upgrade(value.upgrade, { route = pattern }) }, { __index = value })
 end
 
+-- false is given: it turns off.
+local function first_given(a, b)
+    if a ~= nil then
+        return a
+    end
+    return b
+end
+
 local function websocket(pattern, value, options, path, context, mount)
     local at = options and expect.field(path, "handler") or path
     local own = handler.check(value, at)
@@ -155,6 +163,7 @@ local function websocket(pattern, value, options, path, context, mount)
         install = {
             pattern = pattern, mount = mount, handler = with_wrapped_upgrade(value, pattern),
             protocols = protocols, origins = beside.origins or own.origins,
+            compression = first_given(beside.compression, own.compression),
             limits = limits.merge(expect.field(path, "limits"), context.limits, own.limits, beside.limits),
         },
     }
