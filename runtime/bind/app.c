@@ -156,6 +156,20 @@ static void read_origins(lua_State *L, struct slot *s)
     lua_pop(L, 1);
 }
 
+/* false or nil: off; else all four fields (lua/tidewire/compression.lua). */
+static void read_compression(lua_State *L, struct slot *s)
+{
+    s->compressed = lua_getfield(L, -1, "compression") == LUA_TTABLE;
+    if (s->compressed)
+        s->compression = (struct deflate_settings){
+            .takeover = flag_field(L, "takeover"),
+            .window_bits = (uint8_t)number_of(L, "window_bits", DEFLATE_BITS_MAX, 1),
+            .level = (int8_t)number_of(L, "level", 6, 1),
+            .min_size = bounded(number_of(L, "min_size", 64, 1)),
+        };
+    lua_pop(L, 1);
+}
+
 static void read_callbacks(lua_State *L, struct slot *s)
 {
     lua_getfield(L, -1, "handler");
@@ -189,6 +203,7 @@ static int read_route(lua_State *L, struct app *app, const struct conn_limits *d
     read_callbacks(L, s);
     read_protocols(L, s);
     read_origins(L, s);
+    read_compression(L, s);
     if (lua_getfield(L, -1, "limits") == LUA_TTABLE)
         read_limits(L, &s->limits);
     lua_pop(L, 1);

@@ -35,6 +35,8 @@ struct slot {
     enum origin_rule origin_rule;
     struct names origins;
     struct conn_limits limits;
+    bool compressed; /* permessage-deflate is agreed to, with these settings */
+    struct deflate_settings compression;
 };
 
 struct app {

@@ -48,7 +48,13 @@ static int open_body(lua_State *L)
 
 static bool accept_upgrade(struct ws *w)
 {
-    w->opened = conn_upgrade(w->conn, w->protocol, slice_of(""), &w->slot->limits);
+    struct conn_acceptance a = {
+        .protocol = w->protocol,
+        .fields = slice_of(""),
+        .limits = &w->slot->limits,
+        .compress = w->slot->compressed ? &w->slot->compression : NULL,
+    };
+    w->opened = conn_upgrade(w->conn, &a);
     return w->opened;
 }
 

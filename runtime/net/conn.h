@@ -84,9 +84,9 @@ struct conn_opening {
     bool secure;
     struct slice head;                       /* the server's answer */
     struct slice rest;                       /* what came behind it: the first frames */
-    const struct deflate_params *deflate;    /* as agreed; NULL: no compression */
-    const struct deflate_settings *compress; /* of what is sent; with `deflate` */
     const struct conn_limits *limits;        /* borrowed, must outlive the connection */
+    const struct deflate_settings *compress; /* as offered */
+    const struct deflate_params *agreed;     /* by both sides; NULL: no compression */
 };
 
 /* A client's connection, open from the beginning; owns the stream. Its first event comes from the
@@ -129,10 +129,19 @@ bool conn_respond(struct conn *c, unsigned status, struct slice fields, struct s
 bool conn_respond_file(struct conn *c, unsigned status, struct slice fields, int fd,
                        uint64_t offset, uint64_t length);
 
-/* Accepts the opening handshake. `protocol.len` 0: none. `limits` is borrowed and must outlive
- * the connection. false: there is no handshake to accept any more. */
-bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
-                  const struct conn_limits *limits);
+struct conn_acceptance {
+    struct slice protocol; /* len 0: none */
+    struct slice fields;   /* further whole field lines, each ended with CRLF, already checked */
+    const struct conn_limits *limits;        /* borrowed, must outlive the connection */
+    const struct deflate_settings *compress; /* agrees to permessage-deflate, when the client offers
+                                                it; NULL: never */
+};
+
+/* Accepts the opening handshake. false: there is no handshake to accept any more. */
+bool conn_upgrade(struct conn *c, const struct conn_acceptance *a);
+
+/* Is permessage-deflate agreed on? */
+bool conn_is_compressed(const struct conn *c);
 
 /* --- messages ----------------------------------------------------------------------------- */
 

@@ -316,8 +316,7 @@ void conn_http_answer_queued(struct conn *c)
     conn_later(c); /* the next request may be here already */
 }
 
-bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
-                  const struct conn_limits *limits)
+bool conn_upgrade(struct conn *c, const struct conn_acceptance *a)
 {
     struct http_head head;
     if (c->phase != PHASE_ANSWERING || !c->http->upgrade)
@@ -329,12 +328,12 @@ bool conn_upgrade(struct conn *c, struct slice protocol, struct slice fields,
     http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
     struct out_mark out = conn_out_begin(c);
     if (!out.buf || !handshake_write_accept(out.buf, http_find(&head, "Sec-WebSocket-Key")->value,
-                                            protocol, fields)) {
+                                            a->protocol, a->fields)) {
         conn_abort(c);
         return false;
     }
     conn_http_free(c);
-    conn_ws_start(c, SESSION_SERVER, limits);
+    conn_ws_start(c, SESSION_SERVER, a->limits);
     conn_out_end(c, out);
     conn_later(c); /* frames may have come with the handshake */
     return true;
