@@ -4,47 +4,40 @@
 #define TIDEWIRE_WIRE_EXTENSION_H
 
 #include "base/buf.h"
+#include "wire/deflate.h"
 #include "wire/http.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#define DEFLATE_BITS_MIN 8
-#define DEFLATE_BITS_MAX 15
+/* Offers of permessage-deflate that a server looks at; those behind them are only read over. */
+#define EXTENSION_OFFERS_MAX 16
 
-/* What this side wants of permessage-deflate. */
-struct deflate_settings {
-    bool takeover;       /* keep the window from message to message, where the peer agrees */
-    uint8_t window_bits; /* of the windows, 8 to 15: at most this for what we send; with less than 15
-                            the peer is asked for the same */
-    int8_t level;        /* 1 to 9 */
-    uint32_t min_size;   /* shorter messages are sent plain */
-};
-
-#define DEFLATE_SETTINGS_DEFAULT                                                                   \
-    {                                                                                              \
-        .takeover = false, .window_bits = 15, .level = 6, .min_size = 64                           \
-    }
-
-/* What is agreed. */
-struct deflate_params {
-    bool server_takeover, client_takeover; /* false: that side's window starts empty each message */
-    uint8_t server_bits, client_bits;      /* window of what that side sends */
-};
-
-/* Server: judges the offers of a request, in their order, and takes the first that is legal and
- * that `want` can keep; the illegal ones are skipped. 1: *agreed is filled in, and *answer gets the
- * value of the answer's Sec-WebSocket-Extensions (appended). 0: no compression. -1: memory short. -2:
- * the field is no list of extensions at all (400). */
+/* Server: judges the offers of a request, in their order, and takes the first that is legal; the
+ * illegal ones are skipped. 1: *agreed is filled in, and the value of the answer's
+ * Sec-WebSocket-Extensions is appended to `answer`. 0: no compression. -1: memory short. -2: the
+ * field does not conform to its grammar, and the handshake has to be refused (400). `want` NULL: no
+ * compression is wanted; the field has to be well-formed nevertheless. */
 int extension_accept(const struct http_head *request, const struct deflate_settings *want,
                      struct deflate_params *agreed, struct buf *answer);
 
-/* Client: appends the value of the offer. */
+/* Client: appends the value of the offer. false: memory short. */
 bool extension_write_offer(struct buf *out, const struct deflate_settings *want);
 
-/* Client: judges the server's answer to that offer (`offered` NULL: there was none). 1: compression
- * is agreed; 0: none; negative: the answer is not acceptable, the connection must be failed
- * (an enum, with text). */
+/* A client must fail the connection for each of these. */
+enum extension_error {
+    EXTENSION_ERR_MALFORMED = -1,      /* the field does not conform to its grammar */
+    EXTENSION_ERR_FIELD_TWICE = -2,    /* more than one field (RFC 6455 section 11.3.2) */
+    EXTENSION_ERR_NOT_OFFERED = -3,    /* an extension that was not offered */
+    EXTENSION_ERR_TWICE = -4,          /* permessage-deflate twice */
+    EXTENSION_ERR_PARAMETER = -5,      /* a parameter that permessage-deflate does not have */
+    EXTENSION_ERR_DUPLICATE = -6,      /* a parameter twice */
+    EXTENSION_ERR_VALUE = -7,          /* a value missing, or where none is due, or no 8 to 15 */
+    EXTENSION_ERR_SERVER_BITS = -8,    /* server_max_window_bits missing or above the offered */
+    EXTENSION_ERR_SERVER_TAKEOVER = -9 /* server_no_context_takeover was offered, and is missing */
+};
+
+/* Client: judges the server's answer to the offer of these settings (NULL: there was none). 1:
+ * *agreed is filled in; 0: no compression; negative: an enum extension_error. */
 int extension_check_answer(const struct http_head *answer, const struct deflate_settings *offered,
                            struct deflate_params *agreed);
 const char *extension_error_text(int error);

@@ -45,36 +45,39 @@ static int check_key(const struct http_head *head)
     return 0;
 }
 
-/* The subprotocols seen so far, in all fields of that name. */
+bool handshake_protocols_are_valid(const struct slice *list, size_t count)
+{
+    if (count > HANDSHAKE_PROTOCOLS_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!http_is_token(list[i]))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (slice_equal(list[i], list[j]))
+                return false;
+    }
+    return true;
+}
+
+/* The subprotocols in all fields of that name. */
 struct offer {
     size_t count;
     struct slice list[HANDSHAKE_PROTOCOLS_MAX];
 };
 
-static bool offer_add(struct offer *offer, struct slice name)
-{
-    if (!http_is_token(name) || offer->count == HANDSHAKE_PROTOCOLS_MAX)
-        return false;
-    for (size_t i = 0; i < offer->count; i++)
-        if (slice_equal(offer->list[i], name))
-            return false;
-    offer->list[offer->count++] = name;
-    return true;
-}
-
 /* Not http_list_next: that skips empty elements, as lists in general want it, and section 4.1
- * allows none here. A token has no quotes, so each comma separates. */
-static bool offer_add_list(struct offer *offer, struct slice value)
+ * allows none here. A token has no quotes, so each comma separates. false: too many. */
+static bool offer_add(struct offer *offer, struct slice value)
 {
-    for (;;) {
+    while (offer->count < HANDSHAKE_PROTOCOLS_MAX) {
         const char *comma = value.len ? memchr(value.ptr, ',', value.len) : NULL;
         size_t n = comma ? (size_t)(comma - value.ptr) : value.len;
-        if (!offer_add(offer, http_trim((struct slice){value.ptr, n})))
-            return false;
+        offer->list[offer->count++] = http_trim((struct slice){value.ptr, n});
         if (!comma)
             return true;
         value = (struct slice){comma + 1, value.len - n - 1};
     }
+    return false;
 }
 
 static int check_protocols(const struct http_head *head)
@@ -84,10 +87,11 @@ static int check_protocols(const struct http_head *head)
     offer.count = 0;
     for (size_t i = 0; i < head->header_count; i++) {
         const struct http_header *field = &head->headers[i];
-        if (slice_equal_nocase(field->name, name) && !offer_add_list(&offer, field->value))
+        if (slice_equal_nocase(field->name, name) && !offer_add(&offer, field->value))
             return HANDSHAKE_ERR_PROTOCOL;
     }
-    return 0;
+    bool ok = handshake_protocols_are_valid(offer.list, offer.count);
+    return ok ? 0 : HANDSHAKE_ERR_PROTOCOL;
 }
 
 int handshake_check_request(const struct http_head *head)
@@ -285,7 +289,7 @@ bool handshake_origin_is_valid(struct slice origin)
 }
 
 bool handshake_write_accept(struct buf *out, struct slice key, struct slice protocol,
-                            struct slice extra)
+                            struct slice extensions, struct slice extra)
 {
     char accept[HANDSHAKE_ACCEPT_LEN + 1];
     size_t before = out->len;
@@ -297,6 +301,8 @@ bool handshake_write_accept(struct buf *out, struct slice key, struct slice prot
               http_write_header(out, "Sec-WebSocket-Accept", slice_of(accept));
     if (ok && protocol.len)
         ok = http_is_token(protocol) && http_write_header(out, "Sec-WebSocket-Protocol", protocol);
+    if (ok && extensions.len)
+        ok = http_write_header(out, "Sec-WebSocket-Extensions", extensions);
     ok = ok && buf_append(out, extra.ptr, extra.len) && buf_append_str(out, "\r\n");
     if (!ok)
         out->len = before;

@@ -1,4 +1,5 @@
-/* The opening handshake: RFC 6455 section 4, both roles. Works on parsed heads, writes bytes. */
+/* The opening handshake: RFC 6455 section 4, the server's half and what the client's (in
+ * handshake_client.h) has in common with it. Works on parsed heads, writes bytes. */
 #ifndef TIDEWIRE_WIRE_HANDSHAKE_H
 #define TIDEWIRE_WIRE_HANDSHAKE_H
 
@@ -38,6 +39,10 @@ int handshake_check_request(const struct http_head *head);
 unsigned handshake_error_status(int error);
 const char *handshake_error_text(int error);
 
+/* Are these subprotocols as a request may offer them (section 4.1): tokens, none twice, at most
+ * HANDSHAKE_PROTOCOLS_MAX? */
+bool handshake_protocols_are_valid(const struct slice *list, size_t count);
+
 /* The value of Sec-WebSocket-Accept for a key, NUL-terminated. false: hashing failed (memory), or
  * the key has not HANDSHAKE_KEY_LEN bytes. */
 bool handshake_accept(struct slice key, char out[HANDSHAKE_ACCEPT_LEN + 1]);
@@ -63,10 +68,11 @@ bool handshake_origin_is_listed(const struct http_head *head, const struct slice
 /* scheme "://" host [":" port], and nothing else. What this refuses is never equal to anything. */
 bool handshake_origin_is_valid(struct slice origin);
 
-/* Appends the 101 answer up to and including the empty line. `protocol.len` 0: none. `extra` is
- * further whole field lines, each ended with CRLF, already checked; may be empty. false, and
- * nothing appended: memory short, a key of another length, or a protocol that is no token. */
+/* Appends the 101 answer up to and including the empty line. `protocol` and `extensions` are values
+ * of their fields, len 0: none. `extra` is further whole field lines, each ended with CRLF, already
+ * checked; may be empty. false, and nothing appended: memory short, a key of another length, or a
+ * protocol that is no token. */
 bool handshake_write_accept(struct buf *out, struct slice key, struct slice protocol,
-                            struct slice extra);
+                            struct slice extensions, struct slice extra);
 
 #endif

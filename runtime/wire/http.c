@@ -136,7 +136,8 @@ static int parse_status_line(struct slice line, struct http_head *out)
     struct slice version;
     if (!take_word(&line, &version))
         return HTTP_ERR_LINE;
-    int rc = check_version(version);
+    out->minor = !slice_is(version, "HTTP/1.0");
+    int rc = out->minor ? check_version(version) : 0;
     if (rc != 0)
         return rc;
     if (line.len < 3 || line.ptr[0] == '0')
@@ -212,6 +213,7 @@ static int parse_head(const char *head, size_t n, size_t max_headers, struct htt
     /* not the headers: clearing the room for them would cost more than a small head's parsing */
     out->method = out->target = out->reason = (struct slice){"", 0};
     out->status = 0;
+    out->minor = 1;
     out->header_count = 0;
     int rc = take_line(&c, &line);
     if (rc == 0)
@@ -237,6 +239,11 @@ int http_parse_request(const char *head, size_t n, size_t max_headers, struct ht
 int http_parse_response(const char *head, size_t n, size_t max_headers, struct http_head *out)
 {
     return parse_head(head, n, max_headers, out, parse_status_line);
+}
+
+bool http_is_interim(const struct http_head *response)
+{
+    return response->status < 200 && response->status != 101;
 }
 
 const struct http_header *http_find(const struct http_head *head, const char *name)
@@ -287,6 +294,17 @@ int http_body_length(const struct http_head *head, uint64_t *length)
         return HTTP_ERR_LENGTH;
     *length = value;
     return 0;
+}
+
+int http_response_length(const struct http_head *response, uint64_t *length)
+{
+    *length = 0;
+    if (response->status < 200 || response->status == 204 || response->status == 304)
+        return 0;
+    int rc = http_body_length(response, length);
+    if (rc == 0 && !http_find(response, "Content-Length"))
+        *length = HTTP_UNTIL_CLOSE;
+    return rc;
 }
 
 /* Bytes up to the comma that ends the first element, or all. */

@@ -8,6 +8,7 @@
  * the session, as does a Close. */
 #include "wire/session.h"
 
+#include "wire/deflate.h"
 #include "wire/mask.h"
 #include "wire/utf8.h"
 
@@ -23,10 +24,17 @@
 /* Payload is unmasked and judged in steps of this many bytes, which the first-level cache holds. */
 #define CACHED 8192
 
-/* What arrived in pieces and has to be kept. A control frame may come in the middle of a message,
- * and has its own place. */
+/* A message is inflated up to the next multiple of this; there its ratio is judged, so that it does
+ * not matter how the bytes arrived. */
+#define INFLATE_STEP 16384
+#define INFLATE_SMALLEST 1024
+#define RATIO_FREE 65536 /* up to here any ratio will do */
+
+/* What arrived in pieces or compressed and has to be kept. A control frame may come in the middle
+ * of a message, and has its own place. */
 struct session_assembly {
-    struct buf message; /* payload of the message under way */
+    struct buf message;  /* payload of the message under way, inflated */
+    uint64_t compressed; /* bytes that it was inflated from */
     unsigned char control[FRAME_CONTROL_MAX];
 };
 
@@ -46,6 +54,13 @@ static void free_assembly(struct session *s)
 void session_free(struct session *s)
 {
     free_assembly(s);
+    deflate_free(s->deflate);
+    s->deflate = NULL;
+}
+
+void session_use_deflate(struct session *s, struct deflate *deflate)
+{
+    s->deflate = deflate;
 }
 
 /* Frees what the latest event has handed out. A message under way keeps its bytes. */
@@ -94,9 +109,34 @@ static int read_header(struct session *s, struct frame_header *h)
     return 0;
 }
 
+/* RSV1 marks a compressed message, on its first frame alone (RFC 7692 section 6). */
+static bool rsv_is_legal(const struct session *s, const struct frame_header *h)
+{
+    bool first = h->opcode == FRAME_TEXT || h->opcode == FRAME_BINARY;
+    return !h->rsv || (h->rsv == FRAME_RSV1 && first && s->deflate);
+}
+
+/* Also the bytes of a compressed message count, for blocks need not have content. No compressor
+ * makes nearly so much of incompressible data. */
+static uint64_t compressed_limit(uint64_t limit)
+{
+    return limit > (UINT64_MAX - RATIO_FREE) / 2 ? UINT64_MAX : limit * 2 + RATIO_FREE;
+}
+
+/* In this order nothing can overflow, whatever the declared length is. */
+static bool too_big(const struct session *s, const struct frame_header *h)
+{
+    uint64_t limit = s->limits->message, arrived = kept(s);
+    if (h->opcode == FRAME_CONTINUATION ? s->compressed : h->rsv != 0) {
+        limit = compressed_limit(limit);
+        arrived = s->assembly ? s->assembly->compressed : 0;
+    }
+    return h->length > limit || arrived > limit - h->length;
+}
+
 static int judge_header(const struct session *s, const struct frame_header *h)
 {
-    if (h->rsv)
+    if (!rsv_is_legal(s, h))
         return SESSION_ERR_RSV;
     if (h->masked != (s->role == SESSION_SERVER))
         return SESSION_ERR_MASK;
@@ -107,11 +147,7 @@ static int judge_header(const struct session *s, const struct frame_header *h)
         return SESSION_ERR_CONTINUATION;
     if (s->frames >= s->limits->fragments)
         return SESSION_ERR_FRAGMENTS;
-    /* in this order nothing can overflow, whatever the declared length is */
-    uint64_t limit = s->limits->message;
-    if (h->length > limit || kept(s) > limit - h->length)
-        return SESSION_ERR_TOO_BIG;
-    return 0;
+    return too_big(s, h) ? SESSION_ERR_TOO_BIG : 0;
 }
 
 static void begin_frame(struct session *s, const struct frame_header *h)
@@ -126,8 +162,10 @@ static void begin_frame(struct session *s, const struct frame_header *h)
         return;
     s->fin = h->fin;
     s->frames++;
-    if (h->opcode != FRAME_CONTINUATION)
-        s->kind = h->opcode;
+    if (h->opcode == FRAME_CONTINUATION)
+        return;
+    s->kind = h->opcode;
+    s->compressed = h->rsv != 0;
 }
 
 static int take_header(struct session *s)
@@ -171,19 +209,126 @@ static bool unmask_and_judge(struct session *s, unsigned char *piece, size_t n)
     return true;
 }
 
-/* A piece of a data frame. An extension that transforms payload belongs here, as a sibling of
- * unmask_and_judge: unmask the piece, append what it becomes to the assembly, judge that; such
- * a message is never in_place. */
-static int take_data(struct session *s, unsigned char *piece, size_t n, struct session_event *event)
+static int take_plain(struct session *s, unsigned char *piece, size_t n, bool in_place)
 {
     if (!unmask_and_judge(s, piece, n))
         return SESSION_ERR_UTF8;
-    bool frame_ends = s->left == 0, message_ends = frame_ends && s->fin;
+    return in_place || keep(s, piece, n) ? STEP_DONE : SESSION_ERR_MEMORY;
+}
+
+/* Twice the room, but none beyond the limit. */
+static bool grow(struct buf *message, uint64_t limit)
+{
+    size_t cap = message->cap ? message->cap * 2 : INFLATE_SMALLEST;
+    if (cap > limit)
+        cap = (size_t)limit;
+    unsigned char *data = realloc(message->data, cap);
+    if (!data)
+        return false;
+    message->data = data;
+    message->cap = cap;
+    return true;
+}
+
+/* Bytes that the next step may write, which there is memory for; 0: memory is short. */
+static size_t inflate_room(struct buf *message, uint64_t limit)
+{
+    if (message->len == message->cap && !grow(message, limit))
+        return 0;
+    size_t room = INFLATE_STEP - message->len % INFLATE_STEP;
+    if (room > message->cap - message->len)
+        room = message->cap - message->len;
+    return room < limit - message->len ? room : (size_t)(limit - message->len);
+}
+
+static bool over_ratio(const struct session *s)
+{
+    uint32_t ratio = s->limits->inflate_ratio;
+    return ratio && kept(s) > RATIO_FREE && kept(s) / ratio > s->assembly->compressed;
+}
+
+/* STEP_DONE: there may be more of these bytes. SESSION_MORE: they are consumed. */
+static int inflate_step(struct session *s, struct inflater *i, const unsigned char **bytes,
+                        size_t *n)
+{
+    struct buf *message = &s->assembly->message;
+    unsigned char beyond, *out = &beyond; /* at the limit: is there one byte more? */
+    size_t room = 1, before = *n, written;
+    bool full = message->len >= s->limits->message;
+    if (!full) {
+        room = inflate_room(message, s->limits->message);
+        out = message->data + message->len;
+    }
+    if (room == 0)
+        return SESSION_ERR_MEMORY;
+    enum inflate_result result = inflater_step(i, bytes, n, out, room, &written);
+    s->assembly->compressed += before - *n;
+    if (full && written)
+        return SESSION_ERR_TOO_BIG;
+    if (!judge_text(s, out, written))
+        return SESSION_ERR_UTF8;
+    message->len += written;
+    if (result < 0)
+        return result == INFLATE_ERR_DATA ? SESSION_ERR_DEFLATE : SESSION_ERR_MEMORY;
+    if (message->len % INFLATE_STEP == 0 && over_ratio(s))
+        return SESSION_ERR_RATIO;
+    return result == INFLATE_AGAIN ? STEP_DONE : SESSION_MORE;
+}
+
+static int inflate_all(struct session *s, struct inflater *i, const unsigned char *bytes, size_t n)
+{
+    int rc = STEP_DONE;
+    while (rc == STEP_DONE)
+        rc = inflate_step(s, i, &bytes, &n);
+    return rc;
+}
+
+static int inflate_end(struct session *s, struct inflater *i)
+{
+    size_t n;
+    const unsigned char *tail = inflater_tail(i, &n);
+    int rc = n ? inflate_all(s, i, tail, n) : SESSION_MORE;
+    if (rc < 0)
+        return rc;
+    if (!inflater_is_whole(i))
+        return SESSION_ERR_DEFLATE;
+    return over_ratio(s) ? SESSION_ERR_RATIO : STEP_DONE;
+}
+
+static int take_compressed(struct session *s, unsigned char *piece, size_t n, bool message_ends)
+{
+    struct inflater *i = need_assembly(s) ? deflate_inflater(s->deflate) : NULL;
+    if (!i)
+        return SESSION_ERR_MEMORY;
+    for (size_t step; n; piece += step, n -= step) {
+        step = n < CACHED ? n : CACHED;
+        unmask(s, piece, step);
+        int rc = inflate_all(s, i, piece, step);
+        if (rc < 0)
+            return rc;
+    }
+    return message_ends ? inflate_end(s, i) : STEP_DONE;
+}
+
+static void end_message(struct session *s)
+{
+    s->kind = 0;
+    s->frames = 0;
+    if (s->compressed)
+        deflate_release(s->deflate);
+}
+
+/* A piece of a data frame. */
+static int take_data(struct session *s, unsigned char *piece, size_t n, struct session_event *event)
+{
+    bool frame_ends = n == s->left, message_ends = frame_ends && s->fin;
+    bool in_place = message_ends && !s->compressed && kept(s) == 0;
+    int rc = s->compressed ? take_compressed(s, piece, n, message_ends)
+                           : take_plain(s, piece, n, in_place);
+    if (rc < 0)
+        return rc;
     if (message_ends && s->utf8 != UTF8_START)
         return SESSION_ERR_UTF8;
-    bool in_place = message_ends && kept(s) == 0;
-    if (!in_place && !keep(s, piece, n))
-        return SESSION_ERR_MEMORY;
     s->in_frame = !frame_ends;
     if (!message_ends)
         return frame_ends ? STEP_DONE : SESSION_MORE;
@@ -191,11 +336,10 @@ static int take_data(struct session *s, unsigned char *piece, size_t n, struct s
     *event = (struct session_event){
         .type = SESSION_MESSAGE,
         .kind = (enum frame_opcode)s->kind,
-        .data = in_place ? piece : s->assembly->message.data,
+        .data = kept(s) ? s->assembly->message.data : piece,
         .len = in_place ? n : kept(s),
     };
-    s->kind = 0;
-    s->frames = 0;
+    end_message(s);
     return SESSION_EVENT;
 }
 
@@ -268,6 +412,8 @@ static void end(struct session *s)
     s->in_frame = false;
     s->head_len = 0;
     s->kind = 0;
+    if (s->deflate)
+        deflate_release(s->deflate);
 }
 
 void session_feed(struct session *s, unsigned char *bytes, size_t n)
@@ -312,99 +458,8 @@ bool session_is_idle(const struct session *s)
     return !s->in_frame && !s->kind && !s->head_len;
 }
 
-/* --- errors ----------------------------------------------------------------------------------- */
-
-static const struct error {
-    int error;
-    uint16_t close_code;
-    const char *text;
-} errors[] = {
-    {FRAME_ERR_OPCODE, 1002, "reserved opcode"},
-    {FRAME_ERR_CONTROL_LENGTH, 1002, "control frame longer than 125 bytes"},
-    {FRAME_ERR_CONTROL_FRAGMENT, 1002, "fragmented control frame"},
-    {FRAME_ERR_LENGTH_NOT_MINIMAL, 1002, "payload length not in its shortest form"},
-    {FRAME_ERR_LENGTH_SIGN, 1002, "payload length of 2^63 bytes or more"},
-    {SESSION_ERR_RSV, 1002, "reserved bit set without an extension that defines it"},
-    {SESSION_ERR_MASK, 1002, "unmasked frame from a client, or masked frame from a server"},
-    {SESSION_ERR_CONTINUATION, 1002, "fragments out of order"},
-    {SESSION_ERR_CLOSE_LENGTH, 1002, "Close frame with a payload of one byte"},
-    {SESSION_ERR_CLOSE_CODE, 1002, "invalid close code"},
-    {SESSION_ERR_UTF8, 1007, "text that is not UTF-8"},
-    {SESSION_ERR_FRAGMENTS, 1008, "too many fragments"},
-    {SESSION_ERR_TOO_BIG, 1009, "message too big"},
-    {SESSION_ERR_MEMORY, 1011, "out of memory"},
-};
-
-static const struct error *find_error(int error)
+size_t session_held(const struct session *s)
 {
-    static const struct error unknown = {0, 1011, "unknown error"};
-    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
-        if (errors[i].error == error)
-            return &errors[i];
-    return &unknown;
-}
-
-uint16_t session_error_close_code(int error)
-{
-    return find_error(error)->close_code;
-}
-
-const char *session_error_text(int error)
-{
-    return find_error(error)->text;
-}
-
-bool session_close_code_valid(unsigned code)
-{
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-           (code >= 3000 && code <= 4999);
-}
-
-/* --- writing ---------------------------------------------------------------------------------- */
-
-static bool write_frame(struct buf *out, enum frame_opcode opcode, const void *data, size_t n,
-                        const unsigned char *key)
-{
-    if (frame_is_control((uint8_t)opcode) && n > FRAME_CONTROL_MAX)
-        return false;
-    unsigned char header[FRAME_HEADER_MAX];
-    size_t header_size = frame_write_header(header, true, 0, opcode, n, key);
-    if (n > SIZE_MAX - header_size || !buf_reserve(out, header_size + n))
-        return false;
-    buf_append(out, header, header_size); /* these two have their room */
-    buf_append(out, data, n);
-    if (key)
-        mask_apply(out->data + out->len - n, n, key, 0);
-    return true;
-}
-
-bool session_write_message(struct buf *out, enum frame_opcode kind, const void *data, size_t n,
-                           const unsigned char *key)
-{
-    return write_frame(out, kind, data, n, key);
-}
-
-bool session_write_ping(struct buf *out, const void *data, size_t n, const unsigned char *key)
-{
-    return write_frame(out, FRAME_PING, data, n, key);
-}
-
-bool session_write_pong(struct buf *out, const void *data, size_t n, const unsigned char *key)
-{
-    return write_frame(out, FRAME_PONG, data, n, key);
-}
-
-bool session_write_close(struct buf *out, uint16_t code, const void *reason, size_t n,
-                         const unsigned char *key)
-{
-    unsigned char payload[FRAME_CONTROL_MAX];
-    if (code == 0)
-        return write_frame(out, FRAME_CLOSE, NULL, 0, key);
-    if (n > sizeof payload - 2)
-        return false;
-    payload[0] = (unsigned char)(code >> 8);
-    payload[1] = (unsigned char)code;
-    if (n)
-        memcpy(payload + 2, reason, n);
-    return write_frame(out, FRAME_CLOSE, payload, n + 2, key);
+    size_t held = s->assembly ? sizeof *s->assembly + s->assembly->message.cap : 0;
+    return s->deflate ? held + deflate_borrowed(s->deflate) : held;
 }

@@ -356,22 +356,25 @@ static const char *const answer =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
-static bool write_answer(struct buf *out, const char *protocol, size_t n, const char *extra)
+static bool write_answer(struct buf *out, struct slice protocol, const char *extensions,
+                         const char *extra)
 {
-    return handshake_write_accept(out, slice_of("dGhlIHNhbXBsZSBub25jZQ=="),
-                                  (struct slice){protocol, n}, slice_of(extra));
+    return handshake_write_accept(out, slice_of("dGhlIHNhbXBsZSBub25jZQ=="), protocol,
+                                  slice_of(extensions), slice_of(extra));
 }
 
 static void writes_the_answer(void **state)
 {
     (void)state;
     static const struct {
-        const char *protocol, *extra, *rest;
+        const char *protocol, *extensions, *extra, *rest;
     } cases[] = {
-        {"", "", "\r\n"},
-        {"chat", "", "Sec-WebSocket-Protocol: chat\r\n\r\n"},
-        {"", "A: b\r\n", "A: b\r\n\r\n"},
-        {"c", "A: b\r\nC: d\r\n", "Sec-WebSocket-Protocol: c\r\nA: b\r\nC: d\r\n\r\n"},
+        {"", "", "", "\r\n"},
+        {"chat", "", "", "Sec-WebSocket-Protocol: chat\r\n\r\n"},
+        {"", "a; b=1", "", "Sec-WebSocket-Extensions: a; b=1\r\n\r\n"},
+        {"", "", "A: b\r\n", "A: b\r\n\r\n"},
+        {"c", "e", "A: b\r\nC: d\r\n",
+         "Sec-WebSocket-Protocol: c\r\nSec-WebSocket-Extensions: e\r\nA: b\r\nC: d\r\n\r\n"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct buf out = {0};
@@ -379,7 +382,7 @@ static void writes_the_answer(void **state)
         struct http_head head;
         assert_true(buf_append_str(&out, "before"));
         assert_true(
-            write_answer(&out, cases[i].protocol, strlen(cases[i].protocol), cases[i].extra));
+            write_answer(&out, slice_of(cases[i].protocol), cases[i].extensions, cases[i].extra));
         snprintf(expected, sizeof expected, "before%s%s", answer, cases[i].rest);
         assert_int_equal(out.len, strlen(expected));
         assert_memory_equal(out.data, expected, out.len);
@@ -408,8 +411,9 @@ static void writes_no_forged_answer(void **state)
     struct buf out = {0};
     assert_true(buf_append_str(&out, "before"));
     for (size_t i = 0; i < COUNT(protocols); i++)
-        assert_false(write_answer(&out, protocols[i].ptr, protocols[i].len, ""));
-    assert_false(handshake_write_accept(&out, slice_of("short"), slice_of(""), slice_of("")));
+        assert_false(write_answer(&out, protocols[i], "", ""));
+    assert_false(
+        handshake_write_accept(&out, slice_of("short"), slice_of(""), slice_of(""), slice_of("")));
     assert_int_equal(out.len, 6);
     buf_free(&out);
 }
@@ -421,7 +425,7 @@ static void writes_nothing_when_memory_is_short(void **state)
     for (;; n++) {
         struct buf out = {0};
         allocations_fail_after(n);
-        bool ok = write_answer(&out, "chat", 4, "A: b\r\n");
+        bool ok = write_answer(&out, slice_of("chat"), "", "A: b\r\n");
         assert_int_equal(ok, allocations_failed() == 0);
         allocations_succeed();
         assert_true(ok || out.len == 0);

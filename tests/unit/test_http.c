@@ -34,7 +34,8 @@ static void dump_head(const struct http_head *head, char *out, size_t size)
 {
     int n;
     if (head->status)
-        n = snprintf(out, size, "%u <%.*s>", head->status, SLICE_ARG(head->reason));
+        n = snprintf(out, size, "%s%u <%.*s>", head->minor ? "" : "1.0 ", head->status,
+                     SLICE_ARG(head->reason));
     else
         n = snprintf(out, size, "<%.*s> <%.*s>", SLICE_ARG(head->method), SLICE_ARG(head->target));
     for (size_t i = 0; i < head->header_count; i++)
@@ -275,7 +276,17 @@ static void takes_and_refuses_responses(void **state)
         TAKEN("empty reason", "HTTP/1.1 204 \r\n\r\n", "204 <>"),
         TAKEN("no reason and no space", "HTTP/1.1 999\r\n\r\n", "999 <>"),
         TAKEN("reason in another language", "HTTP/1.1 404 \xC3\xA9\r\n\r\n", "404 <\xC3\xA9>"),
-        REFUSED("HTTP/1.0", "HTTP/1.0 101 OK\r\n\r\n", HTTP_ERR_VERSION),
+        TAKEN("HTTP/1.0", "HTTP/1.0 200 Connection established\r\nVia: x\r\n\r\n",
+              "1.0 200 <Connection established> <Via|x>"),
+        TAKEN("HTTP/1.0 without a reason", "HTTP/1.0 407\r\n\r\n", "1.0 407 <>"),
+        REFUSED("HTTP/1.2", "HTTP/1.2 101 OK\r\n\r\n", HTTP_ERR_VERSION),
+        REFUSED("HTTP/0.9", "HTTP/0.9 101 OK\r\n\r\n", HTTP_ERR_VERSION),
+        REFUSED("HTTP/1.00", "HTTP/1.00 200 OK\r\n\r\n", HTTP_ERR_LINE),
+        REFUSED("HTTP/1.0 in small letters", "http/1.0 200 OK\r\n\r\n", HTTP_ERR_LINE),
+        REFUSED("another protocol", "ICY 200 OK\r\n\r\n", HTTP_ERR_LINE),
+        REFUSED("HTTP/1.0 without a status", "HTTP/1.0\r\n\r\n", HTTP_ERR_LINE),
+        REFUSED("HTTP/1.0 with a short status", "HTTP/1.0 20\r\n\r\n", HTTP_ERR_LINE),
+        REFUSED("letters in the status", "HTTP/1.1 1a1 OK\r\n\r\n", HTTP_ERR_LINE),
         REFUSED("HTTP/2.0", "HTTP/2.0 101 OK\r\n\r\n", HTTP_ERR_VERSION),
         REFUSED("no status", "HTTP/1.1\r\n\r\n", HTTP_ERR_LINE),
         REFUSED("empty status", "HTTP/1.1 \r\n\r\n", HTTP_ERR_LINE),

@@ -86,6 +86,50 @@ static void reads_content_length(void **state)
     }
 }
 
+static void knows_the_length_of_a_response(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head;
+        int result;
+        uint64_t length;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\n", 0, HTTP_UNTIL_CLOSE},
+        {"HTTP/1.0 502 x\r\nConnection: close\r\n", 0, HTTP_UNTIL_CLOSE},
+        {"HTTP/1.1 403 x\r\nContent-Length: 0\r\n", 0, 0},
+        {"HTTP/1.1 403 x\r\nContent-Length: 9\r\n", 0, 9},
+        {"HTTP/1.1 403 x\r\nContent-Length: 9\r\nContent-Length: 9\r\n", HTTP_ERR_LENGTH, 0},
+        {"HTTP/1.1 403 x\r\nContent-Length: -9\r\n", HTTP_ERR_LENGTH, 0},
+        {"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n", HTTP_ERR_ENCODING, 0},
+        {"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n", HTTP_ERR_LENGTH,
+         0},
+        /* these have none, whatever they say */
+        {"HTTP/1.1 100 x\r\nContent-Length: 9\r\n", 0, 0},
+        {"HTTP/1.1 199 x\r\nTransfer-Encoding: chunked\r\n", 0, 0},
+        {"HTTP/1.1 204 x\r\nContent-Length: 9\r\n", 0, 0},
+        {"HTTP/1.1 304 x\r\nContent-Length: 9\r\n", 0, 0},
+        {"HTTP/1.1 205 x\r\nContent-Length: 9\r\n", 0, 9},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        uint64_t length = 99;
+        struct http_head head;
+        int n = snprintf(text, sizeof text, "%s\r\n", cases[i].head);
+        assert_int_equal(http_parse_response(text, (size_t)n, HTTP_HEADERS_MAX, &head), 0);
+        if (http_response_length(&head, &length) != cases[i].result || length != cases[i].length)
+            fail_msg("%s: %llu", cases[i].head, (unsigned long long)length);
+    }
+}
+
+static void knows_interim_responses(void **state)
+{
+    (void)state;
+    for (unsigned status = 100; status <= 999; status++) {
+        struct http_head head = {.status = status};
+        assert_int_equal(http_is_interim(&head), status < 200 && status != 101);
+    }
+}
+
 static void check_list(struct feed *f, void *context)
 {
     const char *expected = context;
@@ -243,6 +287,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_fields),
         cmocka_unit_test(reads_content_length),
+        cmocka_unit_test(knows_the_length_of_a_response),
+        cmocka_unit_test(knows_interim_responses),
         cmocka_unit_test(walks_lists),
         cmocka_unit_test(finds_tokens_in_lists),
         cmocka_unit_test(tells_tokens_and_values),
