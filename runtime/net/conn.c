@@ -1,6 +1,5 @@
 #include "net/conn_impl.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,34 +32,35 @@ void conn_unref(struct conn *c)
     free(c);
 }
 
-static void set_peer(struct conn *c, const struct sockaddr_storage *peer)
+struct address conn_address_of(const struct sockaddr_storage *peer)
 {
-    c->peer_family = (uint8_t)peer->ss_family;
     if (peer->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)peer;
-        memcpy(&c->peer, &in->sin_addr, sizeof in->sin_addr);
-        c->peer_port = ntohs(in->sin_port);
-    } else if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)peer;
-        c->peer = in6->sin6_addr;
-        c->peer_port = ntohs(in6->sin6_port);
+        return address_of_ipv4((const void *)&in->sin_addr, ntohs(in->sin_port));
     }
+    if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)peer;
+        return address_of_ipv6((const void *)&in6->sin6_addr, ntohs(in6->sin6_port));
+    }
+    return (struct address){.family = ADDRESS_UNIX};
+}
+
+struct address conn_address(const struct conn *c)
+{
+    return c->peer;
 }
 
 void conn_peer(const struct conn *c, char *text, size_t size, unsigned *port)
 {
-    *port = c->peer_port;
-    if (c->peer_family != AF_INET && c->peer_family != AF_INET6)
-        snprintf(text, size, "unix");
-    else if (c->peer_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&c->peer))
-        inet_ntop(AF_INET, &c->peer.s6_addr[12], text, (socklen_t)size);
-    else
-        inet_ntop(c->peer_family, &c->peer, text, (socklen_t)size);
+    char room[ADDRESS_TEXT];
+    address_format(&c->peer, room);
+    snprintf(text, size, "%s", room);
+    *port = c->peer.port;
 }
 
 /* A connection without a phase yet, known to its set. NULL: memory short; the stream is closed. */
 static struct conn *conn_new(struct conn_set *set, struct stream *stream,
-                             const struct sockaddr_storage *peer, bool secure)
+                             const struct address *peer, bool secure)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (!c) {
@@ -72,7 +72,7 @@ static struct conn *conn_new(struct conn_set *set, struct stream *stream,
     c->limits = set->limits;
     c->refs = 1; /* the loop's own, until `gone` */
     c->secure = secure;
-    set_peer(c, peer);
+    c->peer = *peer;
     deferred_init(&c->later, on_later);
     c->timer.fire = on_timer;
     ev_io_init(&c->io, on_io, c->stream.fd, 0);
@@ -83,18 +83,19 @@ static struct conn *conn_new(struct conn_set *set, struct stream *stream,
     return c;
 }
 
-bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
-                 bool secure)
+bool conn_accept(struct conn_set *set, struct stream *stream, const struct address *peer,
+                 bool secure, bool introduced)
 {
     struct conn *c = conn_new(set, stream, peer, secure);
     if (!c)
         return false;
-    conn_set_began(c);
+    if (!introduced) /* else when it is known for whom */
+        conn_set_began(c);
     if (!conn_http_start(c)) {
         conn_abort(c);
         return false;
     }
-    conn_enter(c, secure ? PHASE_TLS : PHASE_HEAD);
+    conn_enter(c, introduced ? PHASE_PROXY : secure ? PHASE_TLS : PHASE_HEAD);
     conn_update_io(c);
     return true;
 }
@@ -102,18 +103,24 @@ bool conn_accept(struct conn_set *set, struct stream *stream, const struct socka
 struct conn *conn_adopt(struct conn_set *set, struct stream *stream,
                         const struct conn_opening *opening)
 {
-    struct conn *c = conn_new(set, stream, opening->peer, opening->secure);
+    struct address peer = conn_address_of(opening->peer);
+    struct conn *c = conn_new(set, stream, &peer, opening->secure);
     if (!c)
         return NULL;
+    struct deflate *deflate = NULL;
+    if (opening->agreed)
+        deflate = deflate_new(&set->deflate_pool, opening->agreed, false, opening->compress);
     c->head = malloc(opening->head.len + 1);
-    if (!c->head || !buf_append(&c->held, opening->rest.ptr, opening->rest.len)) {
+    if ((opening->agreed && !deflate) || !c->head ||
+        !buf_append(&c->held, opening->rest.ptr, opening->rest.len)) {
+        deflate_free(deflate);
         conn_abort(c);
         return NULL;
     }
     memcpy(c->head, opening->head.ptr, opening->head.len);
     c->head_len = (uint32_t)opening->head.len;
     c->read_again = opening->secure; /* TLS may have read ahead */
-    conn_ws_start(c, SESSION_CLIENT, opening->limits);
+    conn_ws_start(c, SESSION_CLIENT, opening->limits, deflate);
     conn_update_io(c);
     conn_later(c); /* frames may have come with the answer */
     return c;
@@ -220,6 +227,7 @@ static const struct phase_rule {
     uint32_t (*deadline)(const struct conn *c); /* ms from now; UINT32_MAX: none */
     void (*on_deadline)(struct conn *c);
 } phase_rules[] = {
+    [PHASE_PROXY] = {NULL, conn_abort, handshake_deadline, conn_abort},
     [PHASE_TLS] = {NULL, conn_abort, handshake_deadline, conn_abort},
     [PHASE_HEAD] = {conn_http_take_head, eof_hang_up, handshake_deadline, conn_http_timeout},
     [PHASE_BODY] = {conn_http_take_body, eof_hang_up, handshake_deadline, conn_http_timeout},
@@ -264,7 +272,9 @@ void conn_update_io(struct conn *c)
     int events = 0;
     if (c->phase == PHASE_DEAD)
         return;
-    if (c->phase == PHASE_TLS)
+    if (c->phase == PHASE_PROXY)
+        events = EV_READ;
+    else if (c->phase == PHASE_TLS)
         events = c->stream.wants_write ? EV_WRITE : EV_READ;
     else
         events = (wants_read(c) ? EV_READ : 0) | (c->blocked ? EV_WRITE : 0);
@@ -369,7 +379,9 @@ static void on_io(struct ev_loop *ev, ev_io *w, int events)
     conn_cork(c);
     if (events & EV_WRITE)
         c->blocked = false;
-    if (c->phase == PHASE_TLS)
+    if (c->phase == PHASE_PROXY)
+        conn_proxy_read(c);
+    else if (c->phase == PHASE_TLS)
         on_tls_ready(c);
     else if (events & EV_READ || (c->read_again && wants_read(c)))
         on_readable(c);

@@ -16,9 +16,10 @@
 #include "net/loop.h"
 #include "net/outq.h"
 #include "net/stream.h"
-#include "wire/extension.h"
+#include "wire/deflate.h"
 #include "wire/frame.h"
 #include "wire/http.h"
+#include "wire/network.h"
 
 #include <sys/socket.h>
 
@@ -42,6 +43,8 @@ struct conn_events {
      * connection (RFC 6455 section 7.1.5 and 7.1.7). */
     void (*closed)(struct conn *c, unsigned code, struct slice reason, bool clean);
     void (*gone)(struct conn *c);
+    /* A connection is ended before it has asked anything: why, in words for the log. */
+    void (*refused)(struct conn *c, const char *why);
 };
 
 /* The connections of one loop: they share buffers, limits and the owner's events.
@@ -54,9 +57,17 @@ size_t conn_set_count(const struct conn_set *set);
 struct loop *conn_set_loop(const struct conn_set *set);
 void *conn_set_context(const struct conn_set *set); /* as given to conn_set_new */
 
-/* Connections beyond `max`, and those of an address that has `handshakes` unfinished ones, are
- * refused; 0: no bound. */
-void conn_set_bound(struct conn_set *set, size_t max, unsigned handshakes);
+/* What the connections of a set may take together; 0: no bound. */
+struct conn_bounds {
+    size_t connections; /* more are refused */
+    /* Trusted; borrowed, NULL: none. Handshakes of their own addresses are not counted. */
+    const struct network_list *proxies;
+    unsigned handshakes_per_address; /* unfinished ones; more are refused */
+    unsigned handshakes_per_second;  /* see conn_set_shed */
+    uint32_t lag;                    /* ms of a turn of the loop; see conn_set_shed */
+    size_t reassembly; /* bytes of unfinished messages; beyond, the largest is closed with 1013 */
+};
+void conn_set_bound(struct conn_set *set, const struct conn_bounds *bounds);
 
 /* Ends all connections within `within` ms: answers under way are finished, idle ones ended, open
  * ones closed with `code`, spread over the time when there are many. What is left then is cut.
@@ -71,12 +82,28 @@ enum conn_admission {
     CONN_REFUSED_ADDRESS, /* its address has too many unfinished handshakes */
     CONN_REFUSED_DRAINING,
 };
-enum conn_admission conn_set_admit(const struct conn_set *set, const struct sockaddr_storage *peer);
+enum conn_admission conn_set_admit(const struct conn_set *set, const struct address *peer);
 
-/* Takes over an accepted stream. `peer` as accept() gave it. false: memory short; the stream is
- * closed. */
-bool conn_accept(struct conn_set *set, struct stream *stream, const struct sockaddr_storage *peer,
-                 bool secure);
+/* Is this one of the trusted proxies? */
+bool conn_set_trusts(const struct conn_set *set, const struct address *peer);
+
+/* Is an opening handshake to be answered with 503 now, so that the connections which are there stay
+ * served? Asked once for each: it counts. *retry_after gets seconds, different for each client, so
+ * that they do not all come back at once. */
+enum conn_shedding {
+    CONN_SHED_NONE,
+    CONN_SHED_RATE, /* more handshakes a second than the bound */
+    CONN_SHED_LAG,  /* the last turn of the loop took longer than the bound */
+};
+enum conn_shedding conn_set_shed(struct conn_set *set, unsigned *retry_after);
+
+/* Takes over an accepted stream. `introduced`: a header of the PROXY protocol comes first, and
+ * tells who the peer is. false: memory short; the stream is closed. */
+bool conn_accept(struct conn_set *set, struct stream *stream, const struct address *peer,
+                 bool secure, bool introduced);
+
+/* As accept() and getpeername() tell it. */
+struct address conn_address_of(const struct sockaddr_storage *peer);
 
 /* What the opening handshake of a client has come to (connect.h). */
 struct conn_opening {
@@ -105,6 +132,7 @@ void conn_unref(struct conn *c);
 
 /* The peer's address in numbers ("127.0.0.1", "::1", "unix"), and its port (0 for "unix"). */
 void conn_peer(const struct conn *c, char *text, size_t size, unsigned *port);
+struct address conn_address(const struct conn *c);
 bool conn_is_secure(const struct conn *c);
 
 /* The head of the request being answered, or of the one that was upgraded. */
@@ -158,8 +186,20 @@ enum conn_sent {
 
 /* Text must be valid UTF-8. */
 enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n);
-enum conn_sent conn_send_shared(struct conn *c, struct shared *frame);
 enum conn_sent conn_ping(struct conn *c, const void *data, size_t n); /* n <= 125 */
+
+/* One message to many connections: framed, and compressed, once for all that can share it. `data`
+ * is borrowed until broadcast_free. */
+struct broadcast {
+    enum frame_opcode kind;
+    const void *data;
+    size_t len;
+    struct shared *plain, *compressed; /* made when first needed */
+    unsigned bits, level;              /* of `compressed` */
+};
+void broadcast_init(struct broadcast *b, enum frame_opcode kind, const void *data, size_t n);
+void broadcast_free(struct broadcast *b);
+enum conn_sent conn_broadcast(struct conn *c, struct broadcast *b);
 
 /* Starts the closing handshake; later calls do nothing. code 0: a Close without payload.
  * reason: at most 123 bytes of UTF-8. */

@@ -1,5 +1,6 @@
 /* The request phase: heads in, answers out (RFC 9112), until one request is upgraded. */
 #include "net/conn_impl.h"
+#include "wire/extension.h"
 #include "wire/handshake.h"
 
 #include <stdio.h>
@@ -316,9 +317,36 @@ void conn_http_answer_queued(struct conn *c)
     conn_later(c); /* the next request may be here already */
 }
 
+/* permessage-deflate, when both sides want it: *deflate, and the value of the answer's field.
+ * false: memory short. */
+static bool agree_deflate(struct conn *c, const struct http_head *head,
+                          const struct deflate_settings *want, struct deflate **deflate,
+                          struct buf *answer)
+{
+    struct deflate_params agreed;
+    *deflate = NULL;
+    int verdict = want ? extension_accept(head, want, &agreed, answer) : 0;
+    if (verdict > 0)
+        *deflate = deflate_new(&c->set->deflate_pool, &agreed, true, want);
+    return verdict == 0 || *deflate;
+}
+
+static bool write_acceptance(struct conn *c, const struct http_head *head,
+                             const struct conn_acceptance *a, struct slice extensions)
+{
+    struct slice key = http_find(head, "Sec-WebSocket-Key")->value;
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !handshake_write_accept(out.buf, key, a->protocol, extensions, a->fields))
+        return false;
+    conn_out_end(c, out);
+    return true;
+}
+
 bool conn_upgrade(struct conn *c, const struct conn_acceptance *a)
 {
     struct http_head head;
+    struct deflate *deflate = NULL;
+    struct buf extensions = {0};
     if (c->phase != PHASE_ANSWERING || !c->http->upgrade)
         return false;
     if (c->set->drain) { /* it has begun while the handler was asked */
@@ -326,15 +354,17 @@ bool conn_upgrade(struct conn *c, const struct conn_acceptance *a)
         return false;
     }
     http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
-    struct out_mark out = conn_out_begin(c);
-    if (!out.buf || !handshake_write_accept(out.buf, http_find(&head, "Sec-WebSocket-Key")->value,
-                                            a->protocol, a->fields)) {
+    bool ok =
+        agree_deflate(c, &head, a->compress, &deflate, &extensions) &&
+        write_acceptance(c, &head, a, (struct slice){(char *)extensions.data, extensions.len});
+    buf_free(&extensions);
+    if (!ok) {
+        deflate_free(deflate);
         conn_abort(c);
         return false;
     }
     conn_http_free(c);
-    conn_ws_start(c, SESSION_SERVER, a->limits);
-    conn_out_end(c, out);
+    conn_ws_start(c, SESSION_SERVER, a->limits, deflate);
     conn_later(c); /* frames may have come with the handshake */
     return true;
 }

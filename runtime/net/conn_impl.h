@@ -1,7 +1,9 @@
 /* What the files of a connection share. Nobody else includes this.
  *
  *   conn.c       life: accept, readiness, input, timers, end
+ *   conn_proxy.c the PROXY protocol, before anything else
  *   conn_out.c   output: cork, queue, flush
+ *   conn_send.c  messages out, compressed or not, to one or to many
  *   conn_http.c  the request phase
  *   conn_ws.c    the message phase
  *   conn_set.c   what the connections of a loop share; drain */
@@ -10,6 +12,7 @@
 
 #include "base/map.h"
 #include "net/conn.h"
+#include "net/pace.h"
 #include "net/random.h"
 
 #include <ev.h>
@@ -21,6 +24,7 @@
 #define CONN_FLUSH_AT (64 * 1024) /* corked bytes that are worth a system call of their own */
 
 enum conn_phase {
+    PHASE_PROXY,      /* reading a header of the PROXY protocol */
     PHASE_TLS,        /* handshake of the transport */
     PHASE_HEAD,       /* reading a request's head */
     PHASE_BODY,       /* reading its body */
@@ -48,13 +52,19 @@ struct conn_set {
     struct conn *corked; /* that connection */
     unsigned budget;     /* events that it may still cause in this turn */
     struct list all;
-    size_t count, max;
+    size_t count;
+    struct conn_bounds bounds;
     struct map *handshakes; /* address -> unfinished ones */
-    unsigned max_handshakes;
-    int64_t date_at; /* second that `date` was made for */
+    struct pace pace;       /* of opening handshakes */
+    size_t reassembly;      /* bytes that unfinished messages hold */
+    int64_t date_at;        /* second that `date` was made for */
     char date[32];
-    struct conn_drain *drain; /* while draining */
-    struct random random;     /* of masking keys */
+    struct conn_drain *drain;  /* while draining */
+    struct list connects;      /* attempts under way (connect_impl.h) */
+    struct resolver *resolver; /* of their names; made when first needed */
+    bool freeing;
+    struct random random; /* of masking keys */
+    struct deflate_pool deflate_pool;
 };
 
 /* Only while HTTP is spoken; an open connection has none. */
@@ -101,11 +111,10 @@ struct conn {
     uint32_t since;    /* of this phase, or of the closing handshake */
     uint32_t pinged;   /* when `ping_out` */
     uint32_t progress; /* when bytes were last taken, or began to wait */
+    struct pace pace;  /* of messages */
     unsigned refs;
     unsigned unacknowledged; /* bytes, at the last look at a queue that does not move */
-    struct in6_addr peer;    /* an IPv4 address is mapped */
-    uint16_t peer_port;
-    uint8_t peer_family;
+    struct address peer;
     uint8_t phase;
     uint8_t pauses; /* enum conn_pause bits */
     uint8_t ending; /* enum ending */
@@ -156,6 +165,9 @@ struct out_mark {
 };
 struct out_mark conn_out_begin(struct conn *c);
 void conn_out_end(struct conn *c, struct out_mark out);
+/* A whole frame of a server straight from where its payload is; the queue is empty. */
+void conn_out_direct(struct conn *c, enum frame_opcode kind, const void *data, size_t n);
+bool conn_out_share(struct conn *c, struct shared *frame); /* false: dead, or memory short */
 /* A fresh masking key for a client's frame, in `room`; a server's frames have none: NULL. */
 const unsigned char *conn_mask(struct conn *c, unsigned char room[FRAME_KEY]);
 void conn_out_queued(struct conn *c,
@@ -163,6 +175,9 @@ void conn_out_queued(struct conn *c,
 void conn_cork(struct conn *c);
 void conn_uncork(struct conn *c); /* writes what was corked */
 void conn_flush(struct conn *c);
+
+/* conn_proxy.c */
+void conn_proxy_read(struct conn *c);
 
 /* conn_http.c */
 size_t conn_http_take_head(struct conn *c, unsigned char *bytes, size_t n);
@@ -174,9 +189,11 @@ bool conn_http_start(struct conn *c);
 void conn_http_free(struct conn *c);
 
 /* conn_ws.c */
-void conn_ws_start(struct conn *c, enum session_role role, const struct conn_limits *limits);
+void conn_ws_start(struct conn *c, enum session_role role, const struct conn_limits *limits,
+                   struct deflate *deflate);
 size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n);
 void conn_ws_timeout(struct conn *c);
+void conn_ws_fail(struct conn *c, uint16_t code, struct slice reason);
 uint32_t conn_ws_deadline(const struct conn *c); /* ms from now; UINT32_MAX: none */
 void conn_ws_send_pong(struct conn *c);
 void conn_ws_tell_closed(struct conn *c);
@@ -185,7 +202,12 @@ void conn_ws_free(struct conn *c);
 /* conn_set.c */
 const char *conn_set_date(struct conn_set *set); /* for the Date field */
 void conn_set_removed(struct conn_set *set);
-void conn_set_began(struct conn *c);   /* its handshake counts from now on */
+void conn_set_connect_ended(struct conn_set *set); /* an attempt is off the list */
+void conn_set_began(struct conn *c);               /* its handshake counts from now on */
 void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */
+
+/* connect.c */
+void connect_drain(struct conn_set *set);   /* all attempts end at the turn's end */
+void connect_end_all(struct conn_set *set); /* now, and the resolver too */
 
 #endif

@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #define PARTS_MAX 64
-#define DIRECT_MIN (16 * 1024) /* from here a gather write beats copying into the cork */
 #define CORK_KEEP (2 * 1024 * 1024)
 
 void conn_cork(struct conn *c)
@@ -124,6 +123,24 @@ static void write_or_queue(struct conn *c, const struct iovec *parts, int count)
         conn_abort(c);
 }
 
+void conn_out_direct(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
+{
+    unsigned char header[FRAME_HEADER_MAX];
+    size_t header_len = frame_write_header(header, true, 0, kind, n, NULL);
+    struct buf *cork = cork_of(c);
+    struct iovec parts[3];
+    int count = 0;
+    if (cork && cork->len)
+        parts[count++] = (struct iovec){cork->data, cork->len};
+    parts[count++] = (struct iovec){header, header_len};
+    parts[count++] = (struct iovec){(void *)data, n};
+    write_or_queue(c, parts, count);
+    if (cork)
+        cork->len = 0;
+    if (c->phase != PHASE_DEAD)
+        conn_update_io(c);
+}
+
 static void flush_cork(struct conn *c)
 {
     struct buf *cork = cork_of(c);
@@ -135,6 +152,17 @@ static void flush_cork(struct conn *c)
     cork->len = 0;
     if (cork->cap > CORK_KEEP)
         buf_free(cork);
+}
+
+bool conn_out_share(struct conn *c, struct shared *frame)
+{
+    /* the publisher's own connection: keep the order behind what it has corked */
+    flush_cork(c);
+    if (c->phase == PHASE_DEAD || !outq_share(&c->out, frame))
+        return false;
+    queue_grew(c, frame->frame.len);
+    conn_later(c);
+    return true;
 }
 
 /* The time for what comes next, the peer's Close or its end of TCP, begins when all is written. */
@@ -199,107 +227,4 @@ void conn_uncork(struct conn *c)
     flush_cork(c);
     c->set->corked = NULL; /* what flushing itself causes to be written goes to the queue */
     conn_flush(c);
-}
-
-/* --- sending messages ------------------------------------------------------------------------- */
-
-static bool may_send(const struct conn *c)
-{
-    return c->phase == PHASE_OPEN && !c->close_sent;
-}
-
-/* The queue is full: the peer reads too slowly, or not at all. One message is always taken by an
- * empty queue, however large. */
-static bool overflows(struct conn *c, size_t n)
-{
-    size_t queued = conn_buffered(c);
-    if (!queued || queued + n <= c->limits->send_queue)
-        return false;
-    conn_flush(c);
-    queued = conn_buffered(c);
-    return queued && queued + n > c->limits->send_queue;
-}
-
-static enum conn_sent sent_result(struct conn *c)
-{
-    if (c->phase == PHASE_DEAD)
-        return CONN_NOT_OPEN;
-    if (conn_buffered(c) <= c->limits->send_soft)
-        return CONN_SENT;
-    c->told_buffered = true;
-    return CONN_BUFFERED;
-}
-
-static enum conn_sent refuse_overflow(struct conn *c)
-{
-    if (!may_send(c))
-        return CONN_NOT_OPEN;
-    conn_close(c, 1013, slice_of("reads too slowly"));
-    return CONN_OVERFLOW;
-}
-
-static void send_direct(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
-{
-    unsigned char header[FRAME_HEADER_MAX];
-    size_t header_len = frame_write_header(header, true, 0, kind, n, NULL);
-    struct buf *cork = cork_of(c);
-    struct iovec parts[3];
-    int count = 0;
-    if (cork && cork->len)
-        parts[count++] = (struct iovec){cork->data, cork->len};
-    parts[count++] = (struct iovec){header, header_len};
-    parts[count++] = (struct iovec){(void *)data, n};
-    write_or_queue(c, parts, count);
-    if (cork)
-        cork->len = 0;
-    if (c->phase != PHASE_DEAD)
-        conn_update_io(c);
-}
-
-enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
-{
-    if (!may_send(c))
-        return CONN_NOT_OPEN;
-    if (overflows(c, n))
-        return refuse_overflow(c);
-    /* a client's payload is masked, which its owner's bytes cannot be */
-    if (n >= DIRECT_MIN && !conn_is_client(c) && !c->blocked && !c->out.bytes) {
-        send_direct(c, kind, data, n);
-        return sent_result(c);
-    }
-    unsigned char room[FRAME_KEY];
-    struct out_mark out = conn_out_begin(c);
-    if (!out.buf || !session_write_message(out.buf, kind, data, n, conn_mask(c, room)))
-        return CONN_NO_MEMORY;
-    conn_out_end(c, out);
-    return sent_result(c);
-}
-
-enum conn_sent conn_send_shared(struct conn *c, struct shared *frame)
-{
-    if (!may_send(c))
-        return CONN_NOT_OPEN;
-    if (overflows(c, frame->frame.len))
-        return refuse_overflow(c);
-    /* the publisher's own connection: keep the order behind what it has corked */
-    flush_cork(c);
-    if (c->phase == PHASE_DEAD)
-        return CONN_NOT_OPEN;
-    if (!outq_share(&c->out, frame))
-        return CONN_NO_MEMORY;
-    queue_grew(c, frame->frame.len);
-    conn_later(c);
-    return sent_result(c);
-}
-
-enum conn_sent conn_ping(struct conn *c, const void *data, size_t n)
-{
-    if (!may_send(c))
-        return CONN_NOT_OPEN;
-    unsigned char room[FRAME_KEY];
-    struct out_mark out = conn_out_begin(c);
-    if (!out.buf || !session_write_ping(out.buf, data, n, conn_mask(c, room)))
-        return CONN_NO_MEMORY;
-    conn_out_end(c, out);
-    return sent_result(c);
 }

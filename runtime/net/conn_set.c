@@ -25,6 +25,7 @@ struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *event
     set->limits = limits;
     set->context = context;
     list_init(&set->all);
+    list_init(&set->connects);
     set->rx = malloc(CONN_RX_SIZE);
     set->handshakes = map_new(seed);
     if (!set->rx || !set->handshakes) {
@@ -39,6 +40,8 @@ struct conn_set *conn_set_new(struct loop *loop, const struct conn_events *event
 /* The deferred ends do not run any more: do here what they would. */
 void conn_set_free(struct conn_set *set)
 {
+    set->freeing = true;
+    connect_end_all(set);
     while (!list_empty(&set->all)) {
         struct conn *c = list_entry(set->all.next, struct conn, all);
         conn_abort(c);
@@ -52,6 +55,7 @@ void conn_set_free(struct conn_set *set)
         free(set->drain);
     }
     map_free(set->handshakes);
+    deflate_pool_free(&set->deflate_pool);
     buf_free(&set->cork);
     free(set->rx);
     free(set);
@@ -72,29 +76,28 @@ void *conn_set_context(const struct conn_set *set)
     return set->context;
 }
 
-void conn_set_bound(struct conn_set *set, size_t max, unsigned handshakes)
+void conn_set_bound(struct conn_set *set, const struct conn_bounds *bounds)
 {
-    set->max = max;
-    set->max_handshakes = handshakes;
+    set->bounds = *bounds;
 }
 
 /* --- unfinished handshakes of each address -----------------------------------------------------
  */
 
-/* The key of an address; len 0 for a Unix socket, which is not counted. */
-static struct slice address_key(const struct sockaddr_storage *peer, struct in6_addr *room)
+/* The key of an address; len 0: it is not counted. */
+static struct slice key_of(const struct conn_set *set, const struct address *peer)
 {
-    if (peer->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)peer;
-        memcpy(room, &in->sin_addr, sizeof in->sin_addr);
-        return (struct slice){(const char *)room, sizeof in->sin_addr};
+    const char *bytes = (const char *)peer->bytes;
+    if (conn_set_trusts(set, peer))
+        return (struct slice){"", 0}; /* all its clients come from there */
+    switch (peer->family) {
+    case ADDRESS_IPV4:
+        return (struct slice){bytes + 12, 4};
+    case ADDRESS_IPV6:
+        return (struct slice){bytes, 8}; /* a network of 64 bits is what one subscriber has */
+    default:
+        return (struct slice){"", 0};
     }
-    if (peer->ss_family == AF_INET6) {
-        /* a network of 64 bits is what one subscriber has */
-        *room = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-        return (struct slice){(const char *)room, sizeof *room / 2};
-    }
-    return (struct slice){"", 0};
 }
 
 static void count_handshake(struct conn_set *set, struct slice key, intptr_t step)
@@ -106,37 +109,55 @@ static void count_handshake(struct conn_set *set, struct slice key, intptr_t ste
         map_remove(set->handshakes, key);
 }
 
-enum conn_admission conn_set_admit(const struct conn_set *set, const struct sockaddr_storage *peer)
+bool conn_set_trusts(const struct conn_set *set, const struct address *peer)
 {
-    struct in6_addr room;
-    struct slice key = address_key(peer, &room);
-    if (set->drain)
-        return CONN_REFUSED_DRAINING;
-    if (set->max_handshakes && key.len &&
-        (uintptr_t)map_get(set->handshakes, key) >= set->max_handshakes)
-        return CONN_REFUSED_ADDRESS;
-    return set->max && set->count >= set->max ? CONN_REFUSED_FULL : CONN_ADMITTED;
+    return set->bounds.proxies && network_list_has(set->bounds.proxies, peer);
 }
 
-static struct slice key_of(const struct conn *c)
+enum conn_admission conn_set_admit(const struct conn_set *set, const struct address *peer)
 {
-    size_t len = c->peer_family == AF_INET    ? sizeof(struct in_addr)
-                 : c->peer_family == AF_INET6 ? sizeof c->peer / 2
-                                              : 0;
-    return (struct slice){(const char *)&c->peer, len};
+    struct slice key = key_of(set, peer);
+    if (set->drain)
+        return CONN_REFUSED_DRAINING;
+    if (set->bounds.handshakes_per_address && key.len &&
+        (uintptr_t)map_get(set->handshakes, key) >= set->bounds.handshakes_per_address)
+        return CONN_REFUSED_ADDRESS;
+    return set->bounds.connections && set->count >= set->bounds.connections ? CONN_REFUSED_FULL
+                                                                            : CONN_ADMITTED;
+}
+
+#define RETRY_MIN 1 /* s */
+#define RETRY_SPAN 5
+
+enum conn_shedding conn_set_shed(struct conn_set *set, unsigned *retry_after)
+{
+    const struct conn_bounds *b = &set->bounds;
+    enum conn_shedding why = CONN_SHED_NONE;
+    unsigned char spread;
+    if (b->lag && loop_lag(set->loop) > b->lag)
+        why = CONN_SHED_LAG;
+    else if (b->handshakes_per_second &&
+             !pace_take(&set->pace, b->handshakes_per_second, loop_now(set->loop)))
+        why = CONN_SHED_RATE;
+    if (why != CONN_SHED_NONE) {
+        random_bytes(&set->random, &spread, 1);
+        *retry_after = RETRY_MIN + spread % RETRY_SPAN;
+    }
+    return why;
 }
 
 void conn_set_began(struct conn *c)
 {
-    c->unfinished = c->set->max_handshakes && key_of(c).len;
+    struct slice key = key_of(c->set, &c->peer);
+    c->unfinished = c->set->bounds.handshakes_per_address && key.len;
     if (c->unfinished)
-        count_handshake(c->set, key_of(c), 1);
+        count_handshake(c->set, key, 1);
 }
 
 void conn_set_arrived(struct conn *c)
 {
     if (c->unfinished)
-        count_handshake(c->set, key_of(c), -1);
+        count_handshake(c->set, key_of(c->set, &c->peer), -1);
     c->unfinished = false;
 }
 
@@ -156,7 +177,12 @@ const char *conn_set_date(struct conn_set *set)
 void conn_set_removed(struct conn_set *set)
 {
     set->count--;
-    if (set->drain && set->count == 0)
+    conn_set_connect_ended(set);
+}
+
+void conn_set_connect_ended(struct conn_set *set)
+{
+    if (set->drain && set->count == 0 && list_empty(&set->connects))
         loop_defer(set->loop, &set->drain->none_left);
 }
 
@@ -168,6 +194,9 @@ void conn_set_removed(struct conn_set *set)
 static void end_for_drain(struct conn *c, uint16_t code)
 {
     switch (c->phase) {
+    case PHASE_PROXY:
+        conn_linger(c, ENDING_HANG_UP);
+        break;
     case PHASE_TLS:
     case PHASE_HEAD:
         if (!c->http->head.len)
@@ -247,6 +276,6 @@ void conn_set_drain(struct conn_set *set, uint16_t code, uint32_t within,
     }
     loop_timer_set(set->loop, &d->step, 0);
     loop_timer_set(set->loop, &d->cut, within);
-    if (set->count == 0)
-        loop_defer(set->loop, &d->none_left);
+    connect_drain(set);
+    conn_set_connect_ended(set);
 }

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void conn_ws_start(struct conn *c, enum session_role role, const struct conn_limits *limits)
+void conn_ws_start(struct conn *c, enum session_role role, const struct conn_limits *limits,
+                   struct deflate *deflate)
 {
     c->last_in = conn_now(c); /* what the handshake took is not the peer's silence */
     c->upgraded = true;
     c->limits = limits;
     session_init(&c->session, role, &limits->session);
+    session_use_deflate(&c->session, deflate);
     conn_enter(c, PHASE_OPEN);
 }
 
@@ -21,6 +23,11 @@ void conn_ws_free(struct conn *c)
     if (c->pong)
         buf_free(c->pong);
     free(c->pong);
+}
+
+bool conn_is_compressed(const struct conn *c)
+{
+    return c->upgraded && c->session.deflate;
 }
 
 enum conn_state conn_state(const struct conn *c)
@@ -98,14 +105,17 @@ void conn_reply_close(struct conn *c)
 }
 
 /* "Fail the WebSocket Connection" (section 7.1.7): a Close with the reason, then the end. */
-static void fail(struct conn *c, int error)
+void conn_ws_fail(struct conn *c, uint16_t code, struct slice reason)
 {
-    uint16_t code = session_error_close_code(error);
-    struct slice reason = slice_of(session_error_text(error));
     remember_close(c, code, reason.ptr, reason.len);
     if (!c->close_sent)
         write_close(c, code, reason);
     conn_linger(c, ENDING_SHUT_DOWN);
+}
+
+static void fail(struct conn *c, int error)
+{
+    conn_ws_fail(c, session_error_close_code(error), slice_of(session_error_text(error)));
 }
 
 /* --- events of the session -------------------------------------------------------------------- */
@@ -166,13 +176,21 @@ static void on_peer_close(struct conn *c, const struct session_event *e)
     c->set->events->peer_close(c);
 }
 
+static void on_message(struct conn *c, const struct session_event *e)
+{
+    if (c->close_sent) /* after our Close, data are discarded (section 1.4) */
+        return;
+    if (c->limits->rate && !pace_take(&c->pace, c->limits->rate, loop_now(c->set->loop)))
+        conn_ws_fail(c, 1008, slice_of("too many messages a second"));
+    else
+        c->set->events->message(c, e->kind, e->data, e->len);
+}
+
 static void on_event(struct conn *c, const struct session_event *e)
 {
     switch (e->type) {
     case SESSION_MESSAGE:
-        /* after our Close, data are discarded (section 1.4) */
-        if (!c->close_sent)
-            c->set->events->message(c, e->kind, e->data, e->len);
+        on_message(c, e);
         break;
     case SESSION_PING:
         answer_ping(c, e->data, e->len);
@@ -194,7 +212,7 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
     while ((rc = session_next(&c->session, &e)) == SESSION_EVENT) {
         on_event(c, &e);
         c->set->budget--;
-        if (!conn_wants_input(c) || !c->set->budget)
+        if (c->phase != PHASE_OPEN || !conn_wants_input(c) || !c->set->budget)
             break;
     }
     if (rc < 0)

@@ -1,6 +1,6 @@
 /* The master's half of listener.h: URL to bound sockets. */
+#include "net/listen_url.h"
 #include "net/listener.h"
-#include "wire/uri.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-#define QUERY_MAX 512
 
 struct opening {
     const char *url;
-    size_t workers;
+    const struct listen_options *options;
+    struct listen_url asked;
     struct listen_point **points;
     char *error;
     size_t error_size;
@@ -29,12 +29,14 @@ static struct listen_point *add_point(struct opening *r)
 {
     struct listen_point *p = calloc(1, sizeof *p);
     if (p)
-        p->fds = malloc(r->workers * sizeof *p->fds);
+        p->fds = malloc(r->options->workers * sizeof *p->fds);
     if (!p || !p->fds) {
         free(p);
         (void)FAIL(r, "out of memory");
         return NULL;
     }
+    p->local.fd = -1;
+    p->proxy_protocol = r->asked.proxy_protocol;
     struct listen_point **end = r->points;
     while (*end)
         end = &(*end)->next;
@@ -120,7 +122,7 @@ static bool open_point(struct opening *r, const struct addrinfo *a, struct tls_c
     if (!p)
         return false;
     p->tls = tls;
-    while (p->count < r->workers) {
+    while (p->count < r->options->workers) {
         int fd = open_tcp((void *)&address, size, true);
         if (fd < 0 || listen(fd, BACKLOG) < 0) {
             int why = errno;
@@ -136,8 +138,9 @@ static bool open_point(struct opening *r, const struct addrinfo *a, struct tls_c
     return true;
 }
 
-static bool open_host(struct opening *r, const struct uri *u, struct tls_context *tls)
+static bool open_host(struct opening *r, struct tls_context *tls)
 {
+    const struct uri *u = &r->asked.uri;
     char host[256], port[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
     if (u->host.len >= sizeof host)
@@ -154,59 +157,65 @@ static bool open_host(struct opening *r, const struct uri *u, struct tls_context
     return ok;
 }
 
-/* --- wss: certificate and key of the query ---------------------------------------------------- */
+/* --- wss -------------------------------------------------------------------------------------- */
 
-static bool copy_query(struct opening *r, struct slice raw, char out[QUERY_MAX])
+static bool choose_settings(struct opening *r, struct tls_settings *out)
 {
-    struct buf decoded = {0};
-    bool ok = uri_query_decode(raw, &decoded) && decoded.len < QUERY_MAX &&
-              !memchr(decoded.data ? (void *)decoded.data : "", 0, decoded.len);
-    if (ok)
-        snprintf(out, QUERY_MAX, "%.*s", (int)decoded.len,
-                 decoded.data ? (char *)decoded.data : "");
-    buf_free(&decoded);
-    return ok || FAIL(r, "cannot listen on %s: a file name in the query is too long", r->url);
-}
-
-static bool read_query(struct opening *r, const struct uri *u, char cert[QUERY_MAX],
-                       char key[QUERY_MAX])
-{
-    struct slice rest = u->query, name, value;
-    *cert = *key = '\0';
-    while (u->query.ptr && uri_query_next(&rest, &name, &value)) {
-        if (u->secure && slice_is(name, "cert")) {
-            if (!copy_query(r, value, cert))
-                return false;
-        } else if (u->secure && slice_is(name, "key")) {
-            if (!copy_query(r, value, key))
-                return false;
-        } else {
-            return FAIL(r, "cannot listen on %s: unknown option \"%.*s\"%s", r->url,
-                        SLICE_ARG(name), u->secure ? "; known are cert and key" : "");
-        }
-    }
-    if (u->secure && (!*cert || !*key))
+    const struct tls_settings *own = &r->asked.tls, *others = r->options->tls;
+    if (!own->count && (!others || !others->count))
         return FAIL(r,
                     "cannot listen on %s: wss needs a certificate and its key: "
                     "wss://HOST:PORT?cert=FILE&key=FILE",
                     r->url);
+    if (!tls_settings_copy(out, own->count ? own : others))
+        return FAIL(r, "out of memory");
+    if (!own->count && r->asked.client_given) {
+        free(out->client_ca);
+        out->client_ca = own->client_ca ? strdup(own->client_ca) : NULL;
+        out->client_optional = own->client_optional;
+    }
+    if (r->asked.client_given && !out->client_ca)
+        return FAIL(r,
+                    "cannot listen on %s: the option \"client\" needs the authorities of clients: "
+                    "client_ca=FILE",
+                    r->url);
     return true;
 }
 
-static bool open_uri(struct opening *r, const struct uri *u)
+static struct tls_context *open_tls(struct opening *r)
 {
-    char cert[QUERY_MAX], key[QUERY_MAX], why[512];
+    struct tls_settings settings = {0};
+    struct tls_context *t = NULL;
+    struct buf bytes = {0};
+    char why[768] = "out of memory";
+    if (!choose_settings(r, &settings)) {
+        tls_settings_free(&settings);
+        return NULL;
+    }
+    t = tls_context_new(&settings, r->url, r->options->tickets);
+    tls_settings_free(&settings);
+    bool ok = t && tls_context_read(t, &bytes, why, sizeof why);
+    struct slice left = {(const char *)bytes.data, bytes.len};
+    ok = ok && tls_context_prepare(t, &left, why, sizeof why);
+    tls_wipe_bytes(&bytes);
+    if (ok) {
+        tls_context_commit(t);
+        return t;
+    }
+    tls_context_free(t);
+    (void)FAIL(r, "cannot listen on %s: %s", r->url, why);
+    return NULL;
+}
+
+static bool open_tcp_url(struct opening *r)
+{
     struct tls_context *tls = NULL;
-    if (u->path.len > 1)
-        return FAIL(r, "cannot listen on %s: an address has no path; routes are the app's", r->url);
-    if (!read_query(r, u, cert, key))
+    if (r->asked.uri.secure && !(tls = open_tls(r)))
         return false;
-    if (u->secure && !(tls = tls_context_new(cert, key, why, sizeof why)))
-        return FAIL(r, "cannot listen on %s: %s", r->url, why);
     struct listen_point *last = *r->points;
     while (last && last->next)
         last = last->next;
-    if (open_host(r, u, tls))
+    if (open_host(r, tls))
         return true;
     /* when no point has taken it over, nobody else will free it */
     struct listen_point *first_new = last ? last->next : *r->points;
@@ -216,20 +225,6 @@ static bool open_uri(struct opening *r, const struct uri *u)
 }
 
 /* --- Unix sockets ----------------------------------------------------------------------------- */
-
-/* A socket file that nobody answers is what a killed process left: it may go. */
-static bool remove_stale(const struct sockaddr_un *address)
-{
-    struct stat st;
-    if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
-        return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return false;
-    bool alive = connect(fd, (const void *)address, sizeof *address) == 0 || errno != ECONNREFUSED;
-    close(fd);
-    return !alive && unlink(address->sun_path) == 0;
-}
 
 static const char *unix_advice(const char *path, int error)
 {
@@ -241,75 +236,33 @@ static const char *unix_advice(const char *path, int error)
     return "another program listens there";
 }
 
-static bool open_unix(struct opening *r, const char *path)
+static bool open_unix(struct opening *r)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!*path || strlen(path) >= sizeof address.sun_path)
-        return FAIL(r, "cannot listen on %s: a socket's path has 1 to %zu bytes", r->url,
-                    sizeof address.sun_path - 1);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return FAIL(r, "cannot listen on %s: %s", r->url, strerror(errno));
-    int failed = bind(fd, (void *)&address, sizeof address);
-    int why = errno;
-    if (failed && why == EADDRINUSE && remove_stale(&address)) {
-        failed = bind(fd, (void *)&address, sizeof address);
-        why = errno;
-    }
-    if (!failed && listen(fd, BACKLOG)) {
-        failed = -1;
-        why = errno;
-        unlink(path);
-    }
-    if (failed) {
-        close(fd);
-        return FAIL(r, "cannot listen on %s: %s", r->url, unix_advice(path, why));
-    }
+    const char *path = r->asked.unix_path;
+    size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1; /* for those who connect */
+    if (!*path || strlen(path) > most)
+        return FAIL(r, "cannot listen on %s: a socket's path has 1 to %zu bytes", r->url, most);
     struct listen_point *p = add_point(r);
-    if (!p) {
-        close(fd);
+    if (!p)
         return false;
-    }
-    p->fds[p->count++] = fd;
-    p->unix_path = strdup(path);
+    if (!unix_socket_listen(&p->local, path, false, BACKLOG))
+        return FAIL(r, "cannot listen on %s: %s", r->url, unix_advice(path, errno));
+    p->fds[p->count++] = p->local.fd;
     snprintf(p->url, sizeof p->url, "unix:%s", path);
-    return p->unix_path || FAIL(r, "out of memory");
+    return true;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Port 0, "any free one", is no port of a URI: copies the URL without it. false: there is none. */
-static bool cut_port_zero(const char *url, char *out, size_t size)
+bool listen_open(const char *url, const struct listen_options *options,
+                 struct listen_point **points, char *error, size_t error_size)
 {
-    const char *authority = strstr(url, "://");
-    if (!authority || strlen(url) >= size)
-        return false;
-    const char *end = authority + 3 + strcspn(authority + 3, "/?#");
-    if (end - authority < 5 || end[-2] != ':' || end[-1] != '0')
-        return false;
-    snprintf(out, size, "%.*s%s", (int)(end - 2 - url), url, end);
-    return true;
-}
-
-bool listen_open(const char *url, size_t workers, struct listen_point **points, char *error,
-                 size_t error_size)
-{
-    struct opening r = {url, workers, points, error, error_size};
-    struct uri u;
-    if (strncmp(url, "unix:", 5) == 0)
-        return open_unix(&r, url + 5);
-    char without_port[QUERY_MAX * 3];
-    bool any_port = cut_port_zero(url, without_port, sizeof without_port);
-    int failed = uri_parse(slice_of(any_port ? without_port : url), &u);
-    if (failed)
-        return FAIL(&r,
-                    "cannot listen on %s: %s; write ws://HOST:PORT, "
-                    "wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH",
-                    url, uri_error_text(failed));
-    if (any_port)
-        u.port = 0;
-    return open_uri(&r, &u);
+    struct opening r = {
+        .url = url, .options = options, .points = points, .error = error, .error_size = error_size};
+    bool ok = listen_url_read(url, &r.asked, error, error_size) &&
+              (r.asked.unix_path ? open_unix(&r) : open_tcp_url(&r));
+    listen_url_free(&r.asked);
+    return ok;
 }
 
 void listen_close(struct listen_point *points)
@@ -319,14 +272,13 @@ void listen_close(struct listen_point *points)
         struct listen_point *p = points;
         points = p->next;
         for (size_t i = 0; i < p->count; i++)
-            close(p->fds[i]);
-        if (p->unix_path)
-            unlink(p->unix_path);
+            if (p->fds[i] != p->local.fd)
+                close(p->fds[i]);
+        unix_socket_close(&p->local);
         /* the addresses of one URL, neighbours in the list, share a context */
         if (p->tls != freed)
             tls_context_free(p->tls);
         freed = p->tls;
-        free(p->unix_path);
         free(p->fds);
         free(p);
     }

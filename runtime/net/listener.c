@@ -68,16 +68,35 @@ static void turn_away(struct listener *l, int fd, enum conn_admission why)
                        "`handshakes_per_address` allows");
 }
 
-static void take_over(struct listener *l, int fd, const struct sockaddr_storage *peer)
+/* What a PROXY header says is believed: from anybody else not a byte is read. */
+static bool may_introduce(struct listener *l, const struct address *peer)
+{
+    char text[ADDRESS_TEXT];
+    if (conn_set_trusts(l->set, peer))
+        return true;
+    address_format(peer, text);
+    if (log_allow(&l->refused, loop_now(l->loop)))
+        log_warn(l->log,
+                 "refused a connection: %s is not among `proxies`, and %s takes the PROXY protocol "
+                 "from these alone",
+                 text, l->point->url);
+    return false;
+}
+
+static void take_over(struct listener *l, int fd, const struct address *peer)
 {
     struct stream stream;
-    bool secure = l->point->tls != NULL;
+    bool secure = l->point->tls != NULL, introduced = l->point->proxy_protocol;
+    if (introduced && !may_introduce(l, peer)) {
+        close(fd);
+        return;
+    }
     enum conn_admission admission = conn_set_admit(l->set, peer);
     if (admission != CONN_ADMITTED) {
         turn_away(l, fd, admission);
         return;
     }
-    if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6) {
+    if (peer->family != ADDRESS_UNIX) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
@@ -85,7 +104,7 @@ static void take_over(struct listener *l, int fd, const struct sockaddr_storage 
         stream_init(&stream, fd);
     else if (!tls_accept(&stream, l->point->tls, fd))
         return;
-    conn_accept(l->set, &stream, peer, secure);
+    conn_accept(l->set, &stream, peer, secure, introduced);
 }
 
 static void on_ready(struct ev_loop *ev, ev_io *w, int events)
@@ -106,7 +125,8 @@ static void on_ready(struct ev_loop *ev, ev_io *w, int events)
             return;
         }
         l->backoff = 0;
-        take_over(l, fd, &peer);
+        struct address address = conn_address_of(&peer);
+        take_over(l, fd, &address);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 #include "net/tls.h"
+#include "net/unix_socket.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,12 +14,20 @@
  * spreads connections over them, and since the master keeps them open, what waits in the backlog
  * of a worker that died is there for the next one. A Unix socket is one socket for all. */
 struct listen_point {
-    char url[256];           /* as bound: the real port, the real address */
-    char *unix_path;         /* NULL: TCP */
-    struct tls_context *tls; /* NULL: plain */
-    int *fds;                /* `count` of them, one a worker */
+    char url[256];            /* as bound: the real port, the real address */
+    struct unix_socket local; /* path NULL: TCP */
+    struct tls_context *tls;  /* NULL: plain */
+    bool proxy_protocol;      /* connections begin with a header of the PROXY protocol */
+    int *fds;                 /* `count` of them, one a worker */
     size_t count;
     struct listen_point *next;
+};
+
+/* What all listeners share. */
+struct listen_options {
+    size_t workers;
+    const struct tls_settings *tls; /* of wss URLs that name no certificates; count 0: none */
+    struct tls_tickets *tickets;
 };
 
 /* Opens what a URL names, appended to *points (several when a host name has several addresses):
@@ -26,14 +35,36 @@ struct listen_point {
  *     ws://127.0.0.1:8080   ws://[::1]:8080   wss://0.0.0.0:8443?cert=FILE&key=FILE
  *     unix:/run/app.sock
  *
- * false: `error` says what is wrong and what to do. */
-bool listen_open(const char *url, size_t workers, struct listen_point **points, char *error,
-                 size_t error_size);
+ * The options behind the `?` are those of listen_url.h. false: `error` says what is wrong and what
+ * to do. */
+bool listen_open(const char *url, const struct listen_options *options,
+                 struct listen_point **points, char *error, size_t error_size);
 
 /* Closes everything and removes Unix sockets from the file system. */
 void listen_close(struct listen_point *points);
 
-/* A worker's side. NULL: memory short. */
+/* --- certificates of all listeners, changed together or not at all (see tls.h) ---------------- */
+
+/* Whether there are any. */
+bool listen_has_certificates(const struct listen_point *points);
+
+/* The content of all files, keys too: release it with tls_wipe_bytes. */
+bool listen_read_certificates(const struct listen_point *points, struct buf *out, char *error,
+                              size_t size);
+bool listen_prepare_certificates(struct listen_point *points, struct slice bytes, char *error,
+                                 size_t size);
+void listen_commit_certificates(struct listen_point *points);
+void listen_abandon_certificates(struct listen_point *points);
+
+/* Each certificate that is in use, with its listener. */
+void listen_each_certificate(const struct listen_point *points,
+                             void (*each)(void *context, const struct listen_point *point,
+                                          const struct tls_description *certificate),
+                             void *context);
+
+/* --- a worker's side -------------------------------------------------------------------------- */
+
+/* NULL: memory short. */
 struct listener;
 struct listener *listener_start(struct conn_set *set, const struct listen_point *point,
                                 size_t worker, const struct log *log);

@@ -8,6 +8,7 @@ struct loop {
     struct ev_loop *ev;
     struct wheel *wheel;
     uint64_t now;
+    uint32_t lag;
     struct list deferred;
     bool stopped;      /* also when that came before loop_run, which libev would forget */
     ev_timer alarm;    /* the one libev timer: wakes the loop for the wheel */
@@ -80,6 +81,8 @@ static void on_before_wait(struct ev_loop *ev, ev_prepare *w, int events)
      * its peers are alive before their time-outs judge them. */
     wheel_advance(l->wheel, l->now);
     run_deferred(l);
+    uint64_t turn = clock_ms() - l->now;
+    l->lag = turn > UINT32_MAX ? UINT32_MAX : (uint32_t)turn;
     set_alarm(l);
 }
 
@@ -144,6 +147,11 @@ void loop_stop(struct loop *l)
 uint64_t loop_now(const struct loop *l)
 {
     return l->now;
+}
+
+uint32_t loop_lag(const struct loop *l)
+{
+    return l->lag;
 }
 
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t ms)

@@ -32,4 +32,7 @@ bool tls_connect(struct stream *s, struct tls_client *t, struct slice name, int 
  * certificate has expired", "the certificate is for other.example, not example.org"). */
 void tls_client_explain(const struct stream *s, char *text, size_t size);
 
+/* After the same: was it only the connection that was lost, with nothing wrong in TLS? */
+bool tls_client_lost(const struct stream *s);
+
 #endif

@@ -1,0 +1,157 @@
+/* Messages out: framed, masked by a client, compressed where that is agreed; to one or to many. */
+#include "net/conn_impl.h"
+
+#define DIRECT_MIN (16 * 1024) /* from here a gather write beats copying into the cork */
+
+static bool may_send(const struct conn *c)
+{
+    return c->phase == PHASE_OPEN && !c->close_sent;
+}
+
+/* The queue is full: the peer reads too slowly, or not at all. One message is always taken by an
+ * empty queue, however large. */
+static bool overflows(struct conn *c, size_t n)
+{
+    size_t queued = conn_buffered(c);
+    if (!queued || queued + n <= c->limits->send_queue)
+        return false;
+    conn_flush(c);
+    queued = conn_buffered(c);
+    return queued && queued + n > c->limits->send_queue;
+}
+
+static enum conn_sent sent_result(struct conn *c)
+{
+    if (c->phase == PHASE_DEAD)
+        return CONN_NOT_OPEN;
+    if (conn_buffered(c) <= c->limits->send_soft)
+        return CONN_SENT;
+    c->told_buffered = true;
+    return CONN_BUFFERED;
+}
+
+static enum conn_sent refuse_overflow(struct conn *c)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    conn_close(c, 1013, slice_of("reads too slowly"));
+    return CONN_OVERFLOW;
+}
+
+/* --- to one ----------------------------------------------------------------------------------- */
+
+static bool write_message(struct conn *c, struct buf *out, enum frame_opcode kind, const void *data,
+                          size_t n)
+{
+    unsigned char room[FRAME_KEY];
+    const unsigned char *key = conn_mask(c, room);
+    struct deflate *deflate = c->session.deflate;
+    if (!deflate_wants(deflate, n))
+        return session_write_message(out, kind, data, n, key);
+    struct deflater *deflater = deflate_deflater(deflate);
+    return deflater && session_write_compressed(out, deflater, kind, data, n, key);
+}
+
+enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    if (overflows(c, n))
+        return refuse_overflow(c);
+    /* only bytes that go out as they are: not masked, not compressed */
+    if (n >= DIRECT_MIN && !conn_is_client(c) && !conn_is_compressed(c) && !c->blocked &&
+        !c->out.bytes) {
+        conn_out_direct(c, kind, data, n);
+        return sent_result(c);
+    }
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !write_message(c, out.buf, kind, data, n))
+        return CONN_NO_MEMORY;
+    conn_out_end(c, out);
+    return sent_result(c);
+}
+
+enum conn_sent conn_ping(struct conn *c, const void *data, size_t n)
+{
+    unsigned char room[FRAME_KEY];
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    struct out_mark out = conn_out_begin(c);
+    if (!out.buf || !session_write_ping(out.buf, data, n, conn_mask(c, room)))
+        return CONN_NO_MEMORY;
+    conn_out_end(c, out);
+    return sent_result(c);
+}
+
+/* --- to many ---------------------------------------------------------------------------------- */
+
+void broadcast_init(struct broadcast *b, enum frame_opcode kind, const void *data, size_t n)
+{
+    *b = (struct broadcast){.kind = kind, .data = data, .len = n};
+}
+
+void broadcast_free(struct broadcast *b)
+{
+    if (b->plain)
+        shared_unref(b->plain);
+    if (b->compressed)
+        shared_unref(b->compressed);
+}
+
+static struct shared *plain_frame(struct broadcast *b)
+{
+    if (b->plain)
+        return b->plain;
+    b->plain = shared_new();
+    if (b->plain && !session_write_message(&b->plain->frame, b->kind, b->data, b->len, NULL)) {
+        shared_unref(b->plain);
+        b->plain = NULL;
+    }
+    return b->plain;
+}
+
+static struct shared *compressed_frame(struct broadcast *b, struct deflater *deflater)
+{
+    struct shared *s = shared_new();
+    if (!s || !deflater ||
+        !session_write_compressed(&s->frame, deflater, b->kind, b->data, b->len, NULL)) {
+        if (s)
+            shared_unref(s);
+        return NULL;
+    }
+    return b->compressed = s;
+}
+
+/* The frame that this connection may have in common with others, or NULL: a client masks its own, a
+ * window that is kept from message to message is its own too, and of several sorts of windows
+ * only one is shared. */
+static struct shared *frame_for(struct conn *c, struct broadcast *b)
+{
+    struct deflate *deflate = c->session.deflate;
+    unsigned bits, level;
+    if (conn_is_client(c))
+        return NULL;
+    if (!deflate_wants(deflate, b->len))
+        return plain_frame(b);
+    if (!deflate_is_shared(deflate, &bits, &level))
+        return NULL;
+    if (b->compressed)
+        return b->bits == bits && b->level == level ? b->compressed : NULL;
+    b->bits = bits;
+    b->level = level;
+    return compressed_frame(b, deflate_pool_deflater(&c->set->deflate_pool, bits, level));
+}
+
+enum conn_sent conn_broadcast(struct conn *c, struct broadcast *b)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    struct shared *frame = frame_for(c, b);
+    if (!frame)
+        return conn_send(c, b->kind, b->data, b->len);
+    if (overflows(c, frame->frame.len))
+        return refuse_overflow(c);
+    if (!conn_out_share(c, frame))
+        return c->phase == PHASE_DEAD ? CONN_NOT_OPEN : CONN_NO_MEMORY;
+    return sent_result(c);
+}
