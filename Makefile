@@ -8,23 +8,25 @@ LUA     = lua5.4
 APP    ?= apps/chat
 LISTEN ?= ws://127.0.0.1:8080
 
-PACKAGES      = gcc pkg-config libc6-dev libev-dev libssl-dev liblua5.4-dev libjansson-dev lua5.4 lua-argparse
+PACKAGES      = gcc pkg-config libc6-dev libev-dev libssl-dev libc-ares-dev liblua5.4-dev libjansson-dev zlib1g-dev lua5.4 lua-argparse
 TEST_PACKAGES = $(PACKAGES) libcmocka-dev lua-busted lua-check clang-format openssl procps nodejs python3 \
                 python3-pytest python3-websockets python3-selenium chromium chromium-driver
 
 # --- sources, floor by floor (runtime/README.md) -------------------------------------------------
 
 BASE = buf log map
-WIRE = frame handshake http http_write mask route session uri utf8
-NET  = conn conn_http conn_out conn_set conn_ws listen listener loop outq random stream tls topics wheel
-BIND = app boot core folder json life modules publish request request_answer task timer vm ws ws_events \
+WIRE = address deflate deflater extension forwarded frame handshake handshake_client http http_connect \
+       http_write mask network proxy_header route session session_write uri utf8
+NET  = conn conn_http conn_out conn_proxy conn_send conn_set conn_ws connect connect_talk dial inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
+BIND = app boot client core folder json life modules publish request request_answer request_sender script task timer vm ws ws_events \
        ws_handshake ws_receive ws_timer
-HOST = channel master worker
+HOST = channel exec master notify worker
 FLOORS = host bind net wire base
 
 UNIT_BASE = buf list log map
-UNIT_WIRE = frame handshake handshake_origin http http_fields mask route session session_talk uri utf8
-UNIT_NET  = topics wheel
+UNIT_WIRE = address forwarded frame handshake handshake_client handshake_origin http http_connect \
+            http_fields mask network proxy_header route session session_talk uri utf8
+UNIT_NET  = connect dial pace tls_client topics wheel
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
@@ -50,7 +52,7 @@ OPTIMISE = -O2 -g
 LUA_CFLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE -Iruntime $(LUA_CFLAGS) $(WARNINGS) $(OPTIMISE) $(HARDEN) $(CHECKS)
 LDFLAGS += $(CHECKS) -pie -Wl,-z,relro,-z,now,-z,noexecstack
-LIBS     = -l:liblua5.4.a -lev -lssl -lcrypto -ljansson -lm
+LIBS     = -l:liblua5.4.a -lev -lcares -lssl -lcrypto -ljansson -lz -lm
 
 SANITIZE = OPTIMISE="-O1 -g -fno-omit-frame-pointer" HARDEN=-fPIE \
            CHECKS="-fsanitize=address,undefined -fno-sanitize-recover=all" COUNT=$(COUNTED)
@@ -95,10 +97,10 @@ $B/tidewire: $B/main.o $(FLOORS:%=$B/lib%.a)
 
 $(UNIT_BASE:%=$B/unit/%): UNIT_LIBS = $B/libbase.a
 $(UNIT_WIRE:%=$B/unit/%): UNIT_LIBS = $B/libwire.a $B/libbase.a
-$(UNIT_NET:%=$B/unit/%):  UNIT_LIBS = $B/libnet.a $B/libwire.a $B/libbase.a
+$(UNIT_NET:%=$B/unit/%):  UNIT_LIBS = $B/libnet.a $B/libwire.a $B/libbase.a -lev -lcares
 
 $B/unit/%: $B/unit/test_%.o $B/unit/support.o $B/libnet.a $B/libwire.a $B/libbase.a
-	$(call say,LINK) $(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $(filter %.o,$^) $(UNIT_LIBS) -lcmocka -lcrypto
+	$(call say,LINK) $(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $(filter %.o,$^) $(UNIT_LIBS) -lcmocka -lssl -lcrypto -lz
 
 $B/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
@@ -108,7 +110,7 @@ $B/base/%.o $B/wire/%.o: CFLAGS += $(COUNT)
 
 units: $(UNITS:%=$B/unit/%)
 sanitized:
-	@$(MAKE) --no-print-directory B=build/sanitized $(SANITIZE) all units
+	@$(MAKE) --no-print-directory B=build/sanitized $(SANITIZE) all units fuzzers
 optimised:
 	@$(MAKE) --no-print-directory B=build/optimised COUNT=$(COUNTED) units
 
@@ -160,6 +162,33 @@ bench-echo: test-deps
 bench-memory: deps
 	@$(MAKE) --no-print-directory all bench-tools
 	@$(PYTHON) tests/bench/memory --tidewire $B/tidewire --load $(BENCH)/load
+
+# --- fuzzing and coverage (tests/fuzz/README.md) --------------------------------------------------
+
+FUZZ_PACKAGES = $(TEST_PACKAGES) clang libclang-rt-dev zlib1g-dev gcovr
+FUZZ    = frame handshake_server http mask route uri utf8
+SECONDS = 60
+# with libFuzzer's own main where FUZZER is given, else with one that reads files
+FUZZER  =
+
+$B/fuzz/%.o: tests/fuzz/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(FUZZ:%=$B/fuzz/%): $B/fuzz/%: $B/fuzz/%.o $B/fuzz/fuzz.o $(if $(FUZZER),,$B/fuzz/replay.o) $B/libwire.a $B/libbase.a
+	$(call say,LINK) $(CC) $(LDFLAGS) $(FUZZER) -o $@ $^ -lcrypto -lz
+fuzzers: $(FUZZ:%=$B/fuzz/%)
+
+fuzz-build: FORCE
+	@tests/deps $(FUZZ_PACKAGES)
+	@$(MAKE) --no-print-directory B=build/fuzz CC=clang WARNINGS=-Wall OPTIMISE="-O1 -g" HARDEN=-fPIE \
+	  CHECKS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" FUZZER=-fsanitize=fuzzer fuzzers
+fuzz: fuzz-build
+	@tests/fuzz/run --seconds $(SECONDS) $(FUZZ)
+fuzz-minimise: fuzz-build
+	@tests/fuzz/run --minimise $(FUZZ)
+coverage:
+	@tests/deps $(FUZZ_PACKAGES)
+	@tests/coverage $(FUZZ)
 
 # --- what has to be there ------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 /* tidewire: argv to role. The commands themselves are in lua/tidewire/cli. */
 #include "base/log.h"
 #include "bind/bind.h"
+#include "host/exec.h"
 #include "host/master.h"
 
 #include <unistd.h>
@@ -16,7 +17,8 @@ int main(int argc, char **argv)
         return 1;
     if (vm_command(vm, argc, argv, &status, &plan)) {
         log.least = plan.log;
-        status = master_run(vm, &plan, &log); /* which frees the vm */
+        /* which free the vm */
+        status = plan.exec ? exec_run(vm, &log) : master_run(vm, &plan, &log);
     } else {
         vm_free(vm);
     }

@@ -58,15 +58,22 @@ describe("handler.check", function()
 
     it("tells fields that have no use", function()
         assert.equal("protocol: unknown field (did you mean `protocols`?); a handler has functions, compression, limits, "
-            .. "origins, protocols", refused { message = noop, protocol = "chat" })
-        assert.equal("[1]: unknown field; a handler has functions, compression, limits, origins, protocols",
+            .. "origins, protocols, proxy", refused { message = noop, protocol = "chat" })
+        assert.equal("[1]: unknown field; a handler has functions, compression, limits, origins, protocols, proxy",
             refused { message = noop, 5 })
     end)
 
     it("refuses options that there are not yet, unless they are off", function()
-        assert.equal("proxy: support for proxies is not available in this version",
-            refused { message = noop, proxy = {} })
-        assert.same({}, check { message = noop, proxy = false })
+        assert.equal("migrate: migration is not available in this version", refused { message = noop, migrate = noop })
+        assert.same({}, check { message = noop, migrate = false })
+    end)
+
+    it("takes proxy: a list, or false for none", function()
+        assert.same({}, check({ message = noop, proxy = false }).proxy)
+        assert.same({}, check({ message = noop, proxy = {} }).proxy)
+        assert.is_nil(check({ message = noop }).proxy)
+        assert.equal('proxy: expected a list of addresses and networks such as { "127.0.0.1", "10.0.0.0/8", "unix" }, '
+            .. "got a boolean", refused { message = noop, proxy = true })
     end)
 
     it("takes compression", function()

@@ -22,16 +22,18 @@ describe("limits.read", function()
         assert.equal("limits: expected a table of limits, got a number", refused(5))
         assert.equal("limits.mesage: unknown limit (did you mean `message`?)", refused { mesage = 1 })
         assert.equal("limits.colour: unknown limit; known are close, fragments, idle, message, ping_interval, "
-            .. "pong_wait, send_queue, send_soft, stall, subscriptions", refused { colour = 1 })
+            .. "pong_wait, rate, send_queue, send_soft, stall, subscriptions", refused { colour = 1 })
         assert.equal('limits.message: expected a size such as 65536 or "64 KiB", got "big"',
             refused { message = "big" })
         assert.equal("limits[1]: unknown limit; known are close, fragments, idle, message, ping_interval, "
-            .. "pong_wait, send_queue, send_soft, stall, subscriptions", refused { "1 MiB" })
+            .. "pong_wait, rate, send_queue, send_soft, stall, subscriptions", refused { "1 MiB" })
     end)
 
     it("takes 0 only where it turns something off", function()
-        local off = { idle = 0, ping_interval = 0, subscriptions = 0 }
+        local off = { idle = 0, ping_interval = 0, rate = 0, subscriptions = 0 }
         assert.same(off, read(off))
+        off = { handshakes_per_second = 0, lag = 0 }
+        assert.same(off, read(off, "process"))
         assert.equal("limits.message: expected more than 0: this limit cannot be turned off",
             refused { message = 0 })
     end)
@@ -43,8 +45,8 @@ describe("limits.read", function()
     end)
 
     it("refuses limits that are not enforced", function()
-        assert.equal("limits.rate: this limit is not available in this version", refused { rate = 5 })
-        assert.equal("limits.lag: this limit is not available in this version", refused({ lag = 5 }, "process"))
+        assert.equal("limits.handler: this limit is not available in this version", refused { handler = 5 })
+        assert.equal("limits.heap: this limit is not available in this version", refused({ heap = 5 }, "process"))
     end)
 
     it("bounds the number of headers by what the parser has room for", function()
@@ -68,6 +70,7 @@ describe("limits.merge", function()
             handshake = 10, head = 16384, headers = 100, body = 1048576, message = 1048576, fragments = 1024,
             ping_interval = 25, pong_wait = 20, idle = 120, close = 10, send_soft = 262144, send_queue = 1048576,
             stall = 10, subscriptions = 128, handshakes_per_address = 1024, drain = 30,
+            handshakes_per_second = 0, lag = 0.25, rate = 0, reassembly = 268435456,
         }, merged)
     end)
 

@@ -43,13 +43,14 @@ describe("settings.read_file", function()
         for message, text in pairs {
             ["expected a table of settings, as in return { workers = 4 }, got nil"] = "local x = 1",
             ["worker: unknown field (did you mean `workers`?)"] = "return { worker = 4 }",
-            ["colour: unknown field; known are limits, listen, log, workers"] = "return { colour = 4 }",
+            ["colour: unknown field; known are limits, listen, log, proxies, workers"] = "return { colour = 4 }",
             ["workers: expected a whole number from 1 to 256, got 0"] = "return { workers = 0 }",
             ['workers: expected a whole number from 1 to 256, got "4"'] = 'return { workers = "4" }',
             ['listen: expected a URL such as "ws://127.0.0.1:8080", or a list of URLs, got a number'] =
                 "return { listen = 8080 }",
             ['listen[2]: expected a URL, got ""'] = 'return { listen = { "ws://x", "" } }',
-            ["listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got \"8080\" "
+            ["listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or "
+                .. "systemd:NAME, got \"8080\" "
                 .. "(did you mean `ws://127.0.0.1:8080`?)"] = 'return { listen = { "8080" } }',
             ['log: expected one of debug, info, warn, error, got "warning"'] = 'return { log = "warning" }',
             ["log: expected one of debug, info, warn, error, got a function"] = "return { log = print }",
@@ -112,6 +113,7 @@ describe("settings.resolve", function()
         assert.same({
             listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
             log = { value = "info", from = "default" },
+            proxies = { value = {}, from = "default" },
             workers = { value = 1, from = "default" },
             limits = { value = {}, from = "default" },
         }, resolve({}, {}, {}))
@@ -119,11 +121,14 @@ describe("settings.resolve", function()
     end)
 
     it("lets a flag go over the environment, that over the file", function()
-        local file = { listen = { "ws://f:1" }, log = "warn", workers = 2, limits = { message = 5 } }
+        local file = {
+            listen = { "ws://f:1" }, log = "warn", workers = 2, limits = { message = 5 }, proxies = { "10.0.0.0/8" },
+        }
         local variables = { TIDEWIRE_LISTEN = "ws://v:1  ws://v:2", TIDEWIRE_WORKERS = "3", TIDEWIRE_LOG = "error" }
         assert.same({
             listen = { value = { "ws://f:1" }, from = "chat/tidewire.lua" },
             log = { value = "warn", from = "chat/tidewire.lua" },
+            proxies = { value = { "10.0.0.0/8" }, from = "chat/tidewire.lua" },
             workers = { value = 2, from = "chat/tidewire.lua" },
             limits = { value = { message = 5 }, from = "chat/tidewire.lua" },
         }, resolve({}, {}, file))
@@ -154,7 +159,7 @@ describe("settings.resolve", function()
     end)
 
     it("takes a URL's scheme, and tells what may have been meant without one", function()
-        for _, url in ipairs { "ws://127.0.0.1:1", "wss://[::1]:1?cert=a&key=b", "unix:x.sock" } do
+        for _, url in ipairs { "ws://127.0.0.1:1", "wss://[::1]:1?cert=a&key=b", "unix:x.sock", "systemd:", "systemd:web" } do
             assert.same({ url }, resolve({ listen = { url } }).listen.value)
         end
         for url, likely in pairs {

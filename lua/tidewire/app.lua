@@ -117,6 +117,7 @@ end
 --   file     the script, for messages
 --   root     the app's folder
 --   limits   limits of tidewire.lua that routes start from, in numbers, or nil
+--   proxies  trusted proxies that routes start from, a list, or nil
 --   folder   function(path) -> folder, or nil, a message that begins with the path (core.folder)
 --   encode   function(value) -> JSON text; throws
 -- Returns { routes = (sorted by pattern; see route.check), timers = { { name, every, run } },

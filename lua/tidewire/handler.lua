@@ -3,16 +3,17 @@ local compression = require "tidewire.compression"
 local expect = require "tidewire.expect"
 local limits = require "tidewire.limits"
 local nearest = require "tidewire.nearest"
+local proxies = require "tidewire.proxies"
 
 local handler = {}
 
 local callbacks = { "close", "drain", "error", "message", "open", "run", "upgrade" }
 
 --- Options that a handler carries, or the table of a route beside it.
-handler.options = { "compression", "limits", "origins", "protocols" }
+handler.options = { "compression", "limits", "origins", "protocols", "proxy" }
 
 -- Options of the API that this version does not have.
-local later = { migrate = "migration", proxy = "support for proxies" }
+local later = { migrate = "migration" }
 
 local is_callback, is_option = {}, {}
 for _, name in ipairs(callbacks) do
@@ -24,9 +25,9 @@ end
 
 --- Fails when `value` has an option that this version does not have, unless it is turned off.
 function handler.refuse_later(value, path)
-    for _, name in ipairs { "migrate", "proxy" } do
+    for name, what in pairs(later) do
         if value[name] then
-            expect.fail(expect.field(path, name), "%s is not available in this version", later[name])
+            expect.fail(expect.field(path, name), "%s is not available in this version", what)
         end
     end
 end
@@ -135,7 +136,7 @@ function handler.check_origins(value, path)
 end
 
 --- Checks the options in `value` (a handler or a route's table) and returns them: protocols,
--- origins, limits and compression, each nil when absent.
+-- origins, limits, compression and proxy, each nil when absent.
 function handler.check_options(value, path)
     handler.refuse_later(value, path)
     local function field(name, check)
@@ -151,6 +152,7 @@ function handler.check_options(value, path)
             return limits.read(given, "route", at)
         end),
         compression = field("compression", compression.check),
+        proxy = field("proxy", proxies.check_option),
     }
 end
 

@@ -124,8 +124,25 @@ function http.endpoint(fn, options)
     end
 end
 
+-- The fields that an accepting `upgrade` adds to the 101: its second result. A text there is the
+-- `nil, message` of a function that has failed, and lets nobody in.
+local function upgrade_fields(headers, where)
+    if headers == nil then
+        return nil
+    elseif type(headers) ~= "table" then
+        error(("%s returned %s as its second result; expected a table of headers for the answer; to refuse: return "
+            .. "tidewire.refuse(...)"):format(where, expect.show(headers)), 0)
+    end
+    local fields, message = response.fields(headers)
+    if not fields then
+        error(("%s returned bad headers: %s"):format(where, message), 0)
+    end
+    return fields
+end
+
 --- Makes of a handler's `upgrade` what C calls: nil or true accept, a table becomes ws.state, and a
--- refusal is answered here. One that was made and is not returned raises.
+-- refusal is answered here. One that was made and is not returned raises. With what accepts, headers
+-- of the answer may be returned, as by an endpoint; they come out as a list of { name, value }.
 function http.upgrade(fn, options)
     return function(req)
         local results, refused_at = run(fn, req)
@@ -136,7 +153,7 @@ function http.upgrade(fn, options)
         elseif refused_at then
             raise_forgotten("upgrade of " .. options.route, refused_at, fn)
         elseif result == nil or result == true or type(result) == "table" then
-            return result
+            return result, upgrade_fields(results[2], position(fn) .. "upgrade of " .. options.route)
         end
         error(("%supgrade of %s returned %s; expected nil, true, a table for ws.state or tidewire.refuse(...)")
             :format(position(fn), options.route, expect.show(result)), 0)

@@ -1,6 +1,7 @@
 --- The module `tidewire`, as apps require it. Reading a name that it does not have, or writing one,
 -- throws: a typing error is told at once.
 local app = require "tidewire.app"
+local client = require "tidewire.client"
 local core = require "tidewire.core"
 local files = require "tidewire.files"
 local http = require "tidewire.http"
@@ -16,6 +17,9 @@ local tidewire = {
 
     --- files(path): a folder of static files, relative to the app's root, for a route.
     files = files.declare,
+
+    --- connect(url [, options]) -> ws, or nil, message, code, details: see tidewire.client.
+    connect = client.connect,
 
     --- now() -> seconds since 1970, with a fraction.
     now = core.now,

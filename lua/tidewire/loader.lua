@@ -44,8 +44,8 @@ local function absolute_templates(path)
     return table.concat(kept, ";")
 end
 
--- options as for loader.load; entry from loader.locate.
-local function new_generation(entry, options)
+--- A generation that has not loaded anything yet; options as for loader.load, entry from loader.locate.
+function loader.new_generation(entry, options)
     local libraries = environment.libraries()
     local loaded = { tidewire = options.public }
     for name, library in pairs(libraries) do
@@ -94,7 +94,7 @@ function loader.load(options)
     if not entry then
         return nil, report.plain(message)
     end
-    local generation = new_generation(entry, options)
+    local generation = loader.new_generation(entry, options)
     local name = entry.file:match("([^/]*)$"):gsub("%.lua$", "")
     local traceback
     local ok, result = xpcall(modules.run, function(err)

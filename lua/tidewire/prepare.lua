@@ -7,7 +7,7 @@ local report = require "tidewire.report"
 
 local prepare = {}
 
-local function load_and_check(path, limits)
+local function load_and_check(path, settings)
     local generation, message, details = loader.load { app = path, public = require "tidewire" }
     if not generation then
         return nil, message, details
@@ -15,7 +15,8 @@ local function load_and_check(path, limits)
     local checked, wrong = app.check(generation.value, {
         file = generation.file,
         root = generation.root,
-        limits = limits,
+        limits = settings.limits.value,
+        proxies = settings.proxies.value,
         folder = core.folder,
         encode = core.json_encode,
     })
@@ -27,17 +28,17 @@ local function load_and_check(path, limits)
     return checked, generation
 end
 
---- Loads the app at `path`; `limits` are those of tidewire.lua, or nil. Returns the app (see
+--- Loads the app at `path`; `settings` are those of settings.load. Returns the app (see
 -- app.check) and its generation (see loader.load); or nil, a whole message for stderr, and the same
 -- as a table: message, and file and line where they are known.
-function prepare.app(path, limits)
+function prepare.app(path, settings)
     core.loading(true)
     local _ <close> = setmetatable({}, {
         __close = function()
             core.loading(false)
         end,
     })
-    return load_and_check(path, limits)
+    return load_and_check(path, settings)
 end
 
 return prepare

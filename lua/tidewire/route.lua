@@ -5,6 +5,7 @@ local files = require "tidewire.files"
 local handler = require "tidewire.handler"
 local http = require "tidewire.http"
 local limits = require "tidewire.limits"
+local proxies = require "tidewire.proxies"
 local source = require "tidewire.source"
 
 local route = {}
@@ -103,6 +104,8 @@ local function endpoint(pattern, fn, options, path, context)
         detail = methods and table.concat(methods, ", ") or "",
         install = {
             pattern = pattern, mount = false,
+            proxies = options.proxy ~= nil and proxies.check_option(options.proxy, expect.field(path, "proxy"))
+                or context.proxies,
             serve = http.endpoint(fn, { route = pattern, methods = methods, encode = context.encode }),
         },
     }
@@ -110,6 +113,9 @@ end
 
 local function folder(pattern, value, options, path, context)
     refuse_websocket_options(options, path, "this route is a folder of files")
+    if options.proxy ~= nil then
+        expect.fail(expect.field(path, "proxy"), "files are the same for every client: there is nothing to forward")
+    end
     if options.methods ~= nil then
         expect.fail(expect.field(path, "methods"), "files are answered to GET and HEAD: there is no choice")
     end
@@ -163,6 +169,7 @@ local function websocket(pattern, value, options, path, context, mount)
         install = {
             pattern = pattern, mount = mount, handler = with_wrapped_upgrade(value, pattern),
             protocols = protocols, origins = beside.origins or own.origins,
+            proxies = beside.proxy or own.proxy or context.proxies,
             compression = first_given(beside.compression, own.compression),
             limits = limits.merge(expect.field(path, "limits"), context.limits, own.limits, beside.limits),
         },
@@ -174,7 +181,8 @@ local option_names = { "handler", "limits", "methods", "origins", "protocols", "
 --- Checks one entry of `routes` and returns
 --   { pattern =, mount =, kind = "websocket" | "http" | "files", detail = (for people), protocols =,
 --     page = (does it answer GET with a page), install = (what C takes) }.
--- path names the entry in messages. context: file, root, folder, encode, limits (of tidewire.lua).
+-- path names the entry in messages. context: file, root, folder, encode, limits and
+-- proxies (of tidewire.lua).
 function route.check(pattern, value, path, context)
     if type(value) == "function" then
         return endpoint(pattern, value, {}, path, context)

@@ -5,13 +5,14 @@ local environment = require "tidewire.environment"
 local expect = require "tidewire.expect"
 local limits = require "tidewire.limits"
 local nearest = require "tidewire.nearest"
+local proxies = require "tidewire.proxies"
 local report = require "tidewire.report"
 local source = require "tidewire.source"
 local units = require "tidewire.units"
 
 local settings = {}
 
-local known = { "limits", "listen", "log", "workers" }
+local known = { "limits", "listen", "log", "proxies", "workers" }
 local later = { "control", "engine", "metrics", "tls" }
 
 local log_levels = { "debug", "info", "warn", "error" }
@@ -61,9 +62,9 @@ end
 local function check_url(url, path)
     if type(url) ~= "string" or url == "" then
         expect.fail(path, "expected a URL, got %s", expect.show(url))
-    elseif not (url:find("^wss?://") or url:find("^unix:")) then
+    elseif not (url:find("^wss?://") or url:find("^unix:") or url:find("^systemd:")) then
         local likely = likely_url(url)
-        expect.fail(path, "expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got %s%s",
+        expect.fail(path, "expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or systemd:NAME, got %s%s",
             expect.quote(url), likely and (" (did you mean `%s`?)"):format(likely) or "")
     end
     return url
@@ -96,6 +97,7 @@ local function check_file(value)
     return {
         listen = value.listen ~= nil and check_listen(value.listen, "listen") or nil,
         log = value.log ~= nil and check_log(value.log, "log") or nil,
+        proxies = value.proxies ~= nil and proxies.check(value.proxies, "proxies") or nil,
         workers = value.workers ~= nil and check_workers(value.workers, "workers") or nil,
         limits = given,
     }
@@ -194,6 +196,7 @@ local function resolve(from)
     choose("workers", flags.workers and function()
         return workers_from_text(flags.workers, "--workers")
     end or nil, workers_from_text, 1)
+    choose("proxies", nil, proxies.from_text, {})
     choose("log", flags.log and function()
         return check_log(flags.log, "--log")
     end or nil, check_log, "info")
@@ -202,7 +205,7 @@ local function resolve(from)
 end
 
 --- Puts all together. from: flags ({ listen = list, log = text, workers = text }), getenv, file and file_path
--- (from find_file). Returns { listen, log, workers, limits }, each { value =, from = }: `from` is the
+-- (from find_file). Returns { listen, log, proxies, workers, limits }, each { value =, from = }: `from` is the
 -- flag, the variable, the file's path or "default". Or nil and what is wrong with a flag or variable.
 function settings.resolve(from)
     return expect.catch(resolve, from)

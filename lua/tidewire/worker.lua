@@ -82,7 +82,7 @@ end
 -- its timers. listeners: the URLs that are bound. To be called in a task: start may await. Returns
 -- the text that `run` prints, or nil and a whole message for stderr.
 function worker.boot(plan, listeners)
-    local checked, generation = prepare.app(plan.app, plan.settings.limits.value)
+    local checked, generation = prepare.app(plan.app, plan.settings)
     if not checked then
         return nil, generation
     end

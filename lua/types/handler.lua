@@ -21,7 +21,7 @@
 ---@field error? fun(ws: tidewire.ws, err: any, traceback: string): ...
 ---@field [string] any A function that a timer names.
 
----Limits of a route. 0 turns off ping_interval and idle.
+---Limits of a route. 0 turns off ping_interval, idle and rate.
 ---@class tidewire.limits
 ---@field message? tidewire.size 1 MiB by default; above: closed with 1009.
 ---@field fragments? integer Of one message; 1,024 by default; above: closed with 1008.
@@ -32,6 +32,7 @@
 ---@field send_soft? tidewire.size The queue above which a send returns "buffered"; 256 KiB by default.
 ---@field send_queue? tidewire.size The longest queue, at least `message`; 1 MiB by default; above: closed with 1013.
 ---@field stall? tidewire.duration A queue without progress; 10 s by default; then the connection is ended.
+---@field rate? integer Messages a second of one connection, and at once; 0 by default: any; above: closed with 1008.
 ---@field subscriptions? integer Of one connection; 128 by default, 0: none; above: `nil, "limit"`.
 
 ---Limits as tidewire.lua may set them: those of all routes, and those of the process.
@@ -42,4 +43,7 @@
 ---@field body? tidewire.size Of a plain request; 1 MiB by default; above: 413.
 ---@field connections? integer Of each worker; by default nine tenths of the descriptors; above: 503.
 ---@field handshakes_per_address? integer Unfinished ones; 1,024 by default; above: refused before TLS.
+---@field handshakes_per_second? integer Of each worker, and at once; 0 by default: any; above: 503.
+---@field lag? tidewire.duration Of a turn of the loop; 250 ms by default, 0: any; above: handshakes get 503.
+---@field reassembly? tidewire.size Unfinished messages of a worker; 256 MiB by default; above: the largest gets 1013.
 ---@field drain? tidewire.duration At the end, for connections to close; 30 s by default, 0: at once; then they are cut.

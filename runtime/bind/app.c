@@ -19,12 +19,18 @@ static void names_free(struct names *n)
     free(n->list);
 }
 
-static void slot_free(struct slot *s)
+void app_clear_slot(struct slot *s)
 {
     names_free(&s->protocols);
     names_free(&s->origins);
+    network_list_free(&s->proxies);
     route_table_free(s->alone);
     free(s->pattern);
+}
+
+static void slot_free(struct slot *s)
+{
+    app_clear_slot(s);
     free(s);
 }
 
@@ -69,6 +75,7 @@ static void read_limits(lua_State *L, struct conn_limits *l)
     COUNT(headers);
     COUNT(body);
     COUNT(subscriptions);
+    COUNT(rate);
     TIME(handshake);
     TIME(ping_interval);
     TIME(pong_wait);
@@ -164,9 +171,25 @@ static void read_compression(lua_State *L, struct slot *s)
         s->compression = (struct deflate_settings){
             .takeover = flag_field(L, "takeover"),
             .window_bits = (uint8_t)number_of(L, "window_bits", DEFLATE_BITS_MAX, 1),
-            .level = (int8_t)number_of(L, "level", 6, 1),
+            .level = (uint8_t)number_of(L, "level", 6, 1),
             .min_size = bounded(number_of(L, "min_size", 64, 1)),
         };
+    lua_pop(L, 1);
+}
+
+void app_read_proxies(lua_State *L, struct network_list *out)
+{
+    struct slice text;
+    if (lua_getfield(L, -1, "proxies") == LUA_TTABLE) {
+        for (lua_Integer i = 1, n = luaL_len(L, -1); i <= n; i++) {
+            lua_geti(L, -1, i);
+            text.ptr = luaL_checklstring(L, -1, &text.len);
+            int error = network_list_add(out, text);
+            if (error)
+                luaL_error(L, "proxies: %s", network_error_text(error));
+            lua_pop(L, 1);
+        }
+    }
     lua_pop(L, 1);
 }
 
@@ -193,20 +216,26 @@ static struct slot *add_slot(lua_State *L, struct app *app)
     return s;
 }
 
-/* The route's table is on top of the stack. Returns 0 or an enum route_error. */
-static int read_route(lua_State *L, struct app *app, const struct conn_limits *defaults)
+void app_read_slot(lua_State *L, struct slot *s, const struct conn_limits *defaults)
 {
-    struct slot *s = add_slot(L, app);
     s->limits = *defaults;
     s->pattern = copy_field(L, "pattern");
     s->mount = flag_field(L, "mount");
     read_callbacks(L, s);
     read_protocols(L, s);
     read_origins(L, s);
+    app_read_proxies(L, &s->proxies);
     read_compression(L, s);
     if (lua_getfield(L, -1, "limits") == LUA_TTABLE)
         read_limits(L, &s->limits);
     lua_pop(L, 1);
+}
+
+/* The route's table is on top of the stack. Returns 0 or an enum route_error. */
+static int read_route(lua_State *L, struct app *app, const struct conn_limits *defaults)
+{
+    struct slot *s = add_slot(L, app);
+    app_read_slot(L, s, defaults);
     s->alone = route_table_new();
     int error =
         s->alone ? route_add(s->alone, slice_of(s->pattern), s->mount, s) : ROUTE_ERR_MEMORY;

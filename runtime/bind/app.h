@@ -23,7 +23,8 @@ struct names {
     size_t count;
 };
 
-/* What a route leads to. A connection holds its slot, never functions. Lives as long as the vm. */
+/* What a route leads to. A connection holds its slot, never functions. Lives as long as the vm;
+ * that of a connection which we made (client.h), as long as it. */
 struct slot {
     char *pattern;
     bool mount;
@@ -34,6 +35,7 @@ struct slot {
     struct names protocols;
     enum origin_rule origin_rule;
     struct names origins;
+    struct network_list proxies; /* those whose forwarding fields are believed */
     struct conn_limits limits;
     bool compressed; /* permessage-deflate is agreed to, with these settings */
     struct deflate_settings compression;
@@ -53,6 +55,14 @@ static inline bool slot_has(const struct slot *s, enum callback which)
 
 /* core.install{ app =, limits =, routes = } (lua/tidewire/worker.lua). */
 int app_install(lua_State *L);
+
+/* Fills in a slot from the table on top of the stack; what it owns is given back with the other.
+ * The registry references in it are the caller's. May raise in the midst of it: clear it then. */
+void app_read_slot(lua_State *L, struct slot *s, const struct conn_limits *defaults);
+void app_clear_slot(struct slot *s);
+
+/* Appends the field `proxies` of the table on top of the stack, a list of networks or nil. */
+void app_read_proxies(lua_State *L, struct network_list *out);
 
 /* Opens the type that owns an app while it is being built. */
 void app_open(lua_State *L);

@@ -21,17 +21,18 @@ void vm_free(struct vm *vm);
 
 /* What the command line asks for. */
 struct plan {
+    bool exec;     /* a script, without listeners and workers: see vm_exec */
     char **listen; /* URLs, `listen_count` of them */
     size_t listen_count;
     size_t workers;
-    size_t connections; /* of a worker; 0: as many as descriptors allow */
-    unsigned handshakes_per_address;
-    uint32_t drain;     /* ms */
-    enum log_level log; /* the least that is logged */
+    struct network_list proxies; /* trusted */
+    struct conn_bounds bounds;   /* of a worker; no connections: as many as descriptors allow */
+    uint32_t drain;              /* ms */
+    enum log_level log;          /* the least that is logged */
 };
 
-/* Runs a command (lua/tidewire/cli). *status is its exit status; true: it is `run`, and *plan is
- * filled in, to be freed with plan_free. */
+/* Runs a command (lua/tidewire/cli). *status is its exit status; true: it is `run` or `exec`, and
+ * *plan is filled in, to be freed with plan_free. */
 bool vm_command(struct vm *vm, int argc, char **argv, int *status, struct plan *plan);
 void plan_free(struct plan *plan);
 
@@ -44,6 +45,14 @@ void vm_boot(struct vm *vm, const char *const *urls, size_t count,
 /* When no connection is left: waits up to `within` ms for handlers that are suspended, such as a
  * `close` that saves something, then runs the app's stop() in a task. `done` is called once. */
 void vm_stop(struct vm *vm, uint64_t within, void (*done)(void *context), void *context);
+
+/* Runs the script of the command that vm_command has read, in a task. `done` is called once, from
+ * the loop, when its main coroutine has ended or it has called os.exit. */
+void vm_exec(struct vm *vm, void (*done)(void *context, int status), void *context);
+
+/* Nothing of the script runs any more: its tasks, timers and handlers are dropped. Its connections
+ * are still there, to be drained. Not from within a task. */
+void vm_end(struct vm *vm);
 
 /* The connections that the app serves; after vm_attach. */
 struct conn_set *vm_conns(struct vm *vm);

@@ -1,13 +1,11 @@
 /* From the command line to a running app: the calls of bind.h that host makes. */
+#include "bind/app.h"
 #include "bind/bind.h"
 #include "bind/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Where the plan of vm_command is kept for vm_boot: host passes it to no one else. */
-#define PLAN "tidewire.plan"
 
 /* --- commands --------------------------------------------------------------------------------- */
 
@@ -53,6 +51,12 @@ static lua_Number number_field(lua_State *L, const char *name, lua_Number otherw
     return n;
 }
 
+static uint32_t bounded_field(lua_State *L, const char *name, lua_Number scale)
+{
+    lua_Number n = number_field(L, name, 0) * scale;
+    return n >= UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
 static void read_log_level(lua_State *L, struct plan *plan)
 {
     struct slice name;
@@ -66,12 +70,21 @@ static void read_log_level(lua_State *L, struct plan *plan)
 
 static void read_plan(lua_State *L, struct plan *plan)
 {
+    lua_getfield(L, -1, "command");
+    plan->exec = strcmp(luaL_optstring(L, -1, "run"), "exec") == 0;
+    lua_pop(L, 1);
     read_log_level(L, plan);
     read_listen(L, plan);
     plan->workers = (size_t)number_field(L, "workers", 1);
+    app_read_proxies(L, &plan->proxies);
     lua_getfield(L, -1, "limits");
-    plan->connections = (size_t)number_field(L, "connections", 0);
-    plan->handshakes_per_address = (unsigned)number_field(L, "handshakes_per_address", 0);
+    plan->bounds = (struct conn_bounds){
+        .connections = (size_t)number_field(L, "connections", 0),
+        .handshakes_per_address = bounded_field(L, "handshakes_per_address", 1),
+        .handshakes_per_second = bounded_field(L, "handshakes_per_second", 1),
+        .lag = bounded_field(L, "lag", 1000),
+        .reassembly = (size_t)number_field(L, "reassembly", 0),
+    };
     plan->drain = (uint32_t)(number_field(L, "drain", 30) * 1000);
     lua_pop(L, 1);
 }
@@ -95,7 +108,7 @@ static int call_main(lua_State *L)
         return 0;
     }
     read_plan(L, c->plan);
-    lua_setfield(L, LUA_REGISTRYINDEX, PLAN);
+    lua_setfield(L, LUA_REGISTRYINDEX, VM_PLAN);
     return 0;
 }
 
@@ -114,6 +127,7 @@ void plan_free(struct plan *plan)
     for (size_t i = 0; i < plan->listen_count; i++)
         free(plan->listen[i]);
     free(plan->listen);
+    network_list_free(&plan->proxies);
     *plan = (struct plan){0};
 }
 
@@ -147,7 +161,7 @@ static int boot_body(lua_State *L)
 {
     const struct boot *b = vm_of(L)->current->owner;
     push_worker(L, "boot");
-    lua_getfield(L, LUA_REGISTRYINDEX, PLAN);
+    lua_getfield(L, LUA_REGISTRYINDEX, VM_PLAN);
     lua_newtable(L);
     for (size_t i = 0; i < b->count; i++) {
         lua_pushstring(L, b->urls[i]);

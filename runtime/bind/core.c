@@ -1,8 +1,10 @@
 #include "bind/core.h"
 #include "bind/app.h"
+#include "bind/client.h"
 #include "bind/folder.h"
 #include "bind/request.h"
 #include "bind/ws.h"
+#include "wire/network.h"
 
 #include <string.h>
 #include <time.h>
@@ -105,6 +107,22 @@ static int l_reporter(lua_State *L)
     return 0;
 }
 
+/* core.network(text): true, or nil and what is wrong with it as an address or a network */
+static int l_network(lua_State *L)
+{
+    struct network network;
+    struct slice text;
+    text.ptr = luaL_checklstring(L, 1, &text.len);
+    int error = network_parse(text, &network);
+    if (error) {
+        lua_pushnil(L);
+        lua_pushstring(L, network_error_text(error));
+        return 2;
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int open_module(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"now", l_now},
@@ -118,6 +136,11 @@ static int open_module(lua_State *L)
                                          {"loading", l_loading},
                                          {"reporter", l_reporter},
                                          {"install", app_install},
+                                         {"network", l_network},
+                                         {"connect", client_connect},
+                                         {"cannot_wait", client_cannot_wait},
+                                         {"told_to_close", client_told_to_close},
+                                         {"exit", script_exit},
                                          {"folder", folder_new},
                                          {"json_encode", json_encode},
                                          {"json_decode", json_decode},
@@ -133,6 +156,7 @@ void core_open(lua_State *L)
 {
     vm_buffer_open(L);
     app_open(L);
+    client_open(L);
     request_open(L);
     folder_open(L);
     ws_open(L);

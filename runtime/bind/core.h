@@ -37,6 +37,10 @@ int publish_send(lua_State *L);
  * `sender`, which may be NULL. */
 int publish_from(lua_State *L, int arg, const struct ws *sender);
 
+/* script.c */
+int script_exit(lua_State *L); /* exit(status): does not return */
+void script_free(struct vm *vm);
+
 /* json.c */
 int json_encode(lua_State *L);
 int json_decode(lua_State *L);

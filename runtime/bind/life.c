@@ -1,9 +1,11 @@
 /* A vm's life: made for a command, given a loop in a worker, freed. */
 #include "bind/app.h"
 #include "bind/bind.h"
+#include "bind/client.h"
 #include "bind/core.h"
 #include "bind/task.h"
 #include "bind/ws.h"
+#include "net/tls_client.h"
 
 #include <lualib.h>
 #include <stdio.h>
@@ -50,6 +52,7 @@ struct vm *vm_new(const struct log *log)
     vm->limits = (struct conn_limits)CONN_LIMITS_DEFAULT;
     list_init(&vm->idle);
     list_init(&vm->tasks);
+    list_init(&vm->attempts);
     vm->L = luaL_newstate();
     if (vm->L) {
         *(struct vm **)lua_getextraspace(vm->L) = vm;
@@ -90,6 +93,8 @@ void vm_free(struct vm *vm)
     if (!vm)
         return;
     vm_stop_cancel(vm);
+    client_cancel_all(vm);
+    script_free(vm);
     if (vm->conns)
         conn_set_free(vm->conns); /* their last events still find the rest in place */
     if (vm->L) {
@@ -99,6 +104,8 @@ void vm_free(struct vm *vm)
         lua_close(vm->L);
     }
     app_free(vm->app);
+    if (vm->tls)
+        tls_client_unref(vm->tls);
     if (vm->topics)
         topics_free(vm->topics);
     buf_free(&vm->warning);

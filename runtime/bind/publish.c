@@ -5,16 +5,16 @@
 #include <string.h>
 
 struct delivery {
-    struct shared *frame;
+    struct broadcast message;
     const struct ws *sender;
 };
 
 static void deliver(struct subscriber *who, void *context)
 {
-    const struct delivery *d = context;
+    struct delivery *d = context;
     struct ws *w = list_entry(who, struct ws, subscriber);
     if (w != d->sender && w->conn)
-        ws_sent(w, conn_send_shared(w->conn, d->frame));
+        ws_sent(w, conn_broadcast(w->conn, &d->message));
 }
 
 static enum frame_opcode check_publish_options(lua_State *L, int arg)
@@ -42,15 +42,10 @@ int publish_from(lua_State *L, int arg, const struct ws *sender)
     luaL_argcheck(L, topics_topic_valid(topic), arg,
                   "topic expected: levels separated by \"/\", none empty, without \"+\" and "
                   "\"#\", 255 bytes at most");
-    /* framed once, whoever it goes to; nothing below raises */
-    struct delivery d = {shared_new(), sender};
-    if (!d.frame || !session_write_message(&d.frame->frame, kind, data.ptr, data.len, NULL)) {
-        if (d.frame)
-            shared_unref(d.frame);
-        return luaL_error(L, "out of memory");
-    }
-    topics_match(vm->topics, topic, deliver, &d);
-    shared_unref(d.frame);
+    struct delivery d = {.sender = sender};
+    broadcast_init(&d.message, kind, data.ptr, data.len);
+    topics_match(vm->topics, topic, deliver, &d); /* which raises nothing */
+    broadcast_free(&d.message);
     lua_pushboolean(L, true);
     return 1;
 }

@@ -2,7 +2,6 @@
 #include "wire/http.h"
 #include "wire/uri.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +23,7 @@ void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice 
     luaL_setmetatable(L, REQUEST);
     lua_newtable(L);
     lua_setiuservalue(L, -2, REQUEST_CACHE);
-    conn_peer(c, r->address, sizeof r->address, &r->port);
-    r->secure = conn_is_secure(c);
+    request_sender(c, slot, &r->sender); /* a contradiction was refused */
     if (answerable) {
         r->conn = conn_ref(c);
         r->number = conn_request_number(c);
@@ -84,19 +82,21 @@ static int get_protocol(lua_State *L)
 
 static int get_remote_address(lua_State *L)
 {
-    lua_pushstring(L, request_check(L)->address);
+    char text[ADDRESS_TEXT];
+    address_format(&request_check(L)->sender.address, text);
+    lua_pushstring(L, text);
     return 1;
 }
 
 static int get_remote_port(lua_State *L)
 {
-    lua_pushinteger(L, request_check(L)->port);
+    lua_pushinteger(L, request_check(L)->sender.address.port);
     return 1;
 }
 
 static int get_secure(lua_State *L)
 {
-    lua_pushboolean(L, request_check(L)->secure);
+    lua_pushboolean(L, request_check(L)->sender.secure);
     return 1;
 }
 
@@ -193,20 +193,18 @@ static int headers_index(lua_State *L)
 }
 
 /* By lower-case name; fields of the same name are joined by ", " (RFC 9110 section 5.3). */
-static void make_headers(lua_State *L, const struct request *r)
+void request_push_headers(lua_State *L, const struct http_head *head)
 {
-    struct http_head head;
-    parse(r, &head, NULL);
     lua_newtable(L);
-    for (size_t i = 0; i < head.header_count; i++) {
-        push_lower(L, head.headers[i].name);
+    for (size_t i = 0; i < head->header_count; i++) {
+        push_lower(L, head->headers[i].name);
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) == LUA_TNIL) {
             lua_pop(L, 1);
-            push_slice(L, head.headers[i].value);
+            push_slice(L, head->headers[i].value);
         } else {
             lua_pushliteral(L, ", ");
-            push_slice(L, head.headers[i].value);
+            push_slice(L, head->headers[i].value);
             lua_concat(L, 3);
         }
         lua_rawset(L, -3);
@@ -215,6 +213,13 @@ static void make_headers(lua_State *L, const struct request *r)
     lua_pushcfunction(L, headers_index);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
+}
+
+static void make_headers(lua_State *L, const struct request *r)
+{
+    struct http_head head;
+    parse(r, &head, NULL);
+    request_push_headers(L, &head);
 }
 
 static struct slice trim(struct slice s)

@@ -5,21 +5,23 @@
 
 #include "bind/app.h"
 
-#include <netinet/in.h>
-
 /* Opaque to all but request.c (its fields) and request_answer.c. User values: the fields that were
  * read, and the body. */
 #define REQUEST_CACHE 1
 #define REQUEST_BODY 2
+
+/* Who has sent a request. */
+struct request_sender {
+    struct address address;
+    bool secure;
+};
 
 struct request {
     struct conn *conn; /* NULL: not to be answered, or answered already */
     unsigned number;   /* of conn's requests */
     struct slot *slot;
     struct slice protocol;
-    unsigned port;
-    bool secure;
-    char address[INET6_ADDRSTRLEN];
+    struct request_sender sender;
     size_t head_len;
     char head[];
 };
@@ -33,6 +35,18 @@ void request_let_go(struct request *r);      /* it cannot be answered any more *
  * subprotocol, len 0 for none. */
 void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice protocol,
                   bool answerable);
+
+/* Finds out who has sent the connection's request: the peer, or, when that is one of the slot's
+ * trusted proxies, whom it forwards for. false: the proxy's fields contradict each other, and
+ * nobody can tell; *out is the peer. */
+bool request_sender(const struct conn *c, const struct slot *slot, struct request_sender *out);
+
+/* Pushes the fields of a head as a table: by lower-case name, looked up in any case. */
+void request_push_headers(lua_State *L, const struct http_head *head);
+
+/* The list of { name, value } at `arg`, or nil, as field lines, in a buffer that is pushed. Raises
+ * when a name is not the app's to set, or has a character that would end its line. */
+struct slice request_check_fields(lua_State *L, int arg);
 
 /* Calls the slot's `serve` with a plain HTTP request, in a task. */
 void request_serve(struct vm *vm, struct conn *c, struct slot *slot, struct slice body);

@@ -21,7 +21,8 @@ static bool is_reserved(struct slice name)
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (slice_is_nocase(name, ours[i]))
             return true;
-    return false;
+    /* and the handshake's own */
+    return name.len >= 14 && slice_is_nocase((struct slice){name.ptr, 14}, "Sec-WebSocket-");
 }
 
 static struct slice check_string_at(lua_State *L, int table, lua_Integer i)
@@ -33,8 +34,7 @@ static struct slice check_string_at(lua_State *L, int table, lua_Integer i)
     return s; /* stays anchored in its table */
 }
 
-/* The list of {name, value} at `arg` as field lines, in a buffer that is pushed. */
-static struct slice check_fields(lua_State *L, int arg)
+struct slice request_check_fields(lua_State *L, int arg)
 {
     struct buf *b = vm_push_buffer(L);
     if (!lua_isnoneornil(L, arg))
@@ -80,7 +80,7 @@ int request_respond(lua_State *L)
     lua_Integer length = luaL_optinteger(L, 6, (lua_Integer)size - offset);
     luaL_argcheck(L, length >= 0 && (uint64_t)length <= size - (uint64_t)offset, 6,
                   "a length within the file expected");
-    struct slice fields = check_fields(L, 3);
+    struct slice fields = request_check_fields(L, 3);
     if (!r->conn)
         return luaL_error(L, "this request is answered already");
     if (conn_request_number(r->conn) != r->number)

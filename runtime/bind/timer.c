@@ -62,6 +62,8 @@ static int timer_body(lua_State *L)
 static void on_timer(struct timer *timer)
 {
     struct app_timer *t = list_entry(timer, struct app_timer, timer);
+    if (t->vm->ended)
+        return;
     struct task *task = task_new(t->vm, t->repeat ? "every" : "after");
     if (!task) {
         loop_timer_set(t->vm->loop, &t->timer, t->repeat ? t->repeat : 1000);

@@ -13,8 +13,10 @@
 #include <stdbool.h>
 
 struct app;
+struct script;
 struct stop;
 struct task;
+struct tls_client;
 struct ws;
 
 /* A message on its way from the receive buffer into Lua: lives during one event. */
@@ -41,13 +43,20 @@ struct vm {
     struct buf warning;        /* what warn() has said so far */
     struct log_limit refusals; /* of handshakes: one line a second */
     bool loading;              /* an app is being loaded: it must not act yet */
+    bool ended;                /* nothing of a script runs any more: see vm_end */
     char node[17];             /* of ws.id: this process, in hexadecimal */
     struct ws **ids;           /* slot of ws.id -> connection */
     size_t ids_cap, ids_free;
     uint64_t serial;
-    size_t ws_count;   /* connections whose handlers have not all ended */
-    struct stop *stop; /* waits for them, or NULL */
+    size_t ws_count;        /* connections whose handlers have not all ended */
+    struct stop *stop;      /* waits for them, or NULL */
+    struct list attempts;   /* connections that are being made (client.c) */
+    struct tls_client *tls; /* of connections without settings of their own, or NULL */
+    struct script *script;  /* of `exec` (script.c), or NULL */
 };
+
+/* Key of the registry for the plan of vm_command: host passes it to no one else. */
+#define VM_PLAN "tidewire.plan"
 
 /* The vm of any of its threads. */
 static inline struct vm *vm_of(lua_State *L)

@@ -1,4 +1,5 @@
 #include "bind/ws.h"
+#include "bind/client.h"
 #include "bind/core.h"
 #include "bind/request.h"
 #include "wire/utf8.h"
@@ -8,8 +9,6 @@
 #include <string.h>
 
 #define WS "tidewire.ws"
-#define UV_STATE 1
-#define UV_REQUEST 2
 #define ID_MAX 64
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -69,10 +68,22 @@ void ws_ref(struct ws *w)
     w->refs++;
 }
 
+static void clear_inbox(struct ws *w)
+{
+    for (struct message *m = w->inbox.head, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    w->inbox.head = NULL;
+}
+
 void ws_unref(struct ws *w)
 {
     if (--w->refs)
         return;
+    clear_inbox(w);
+    if (w->client)
+        client_free_slot(w->vm, w->slot);
     free(w->end.reason);
     free(w);
 }
@@ -84,11 +95,10 @@ void ws_release(struct ws *w)
         return;
     topics_leave(vm->topics, &w->subscriber);
     ws_timers_cancel(w);
-    for (struct message *m = w->inbox.head, *next; m; m = next) {
-        next = m->next;
-        free(m);
-    }
-    w->inbox.head = NULL;
+    if (!w->pull)
+        clear_inbox(w);
+    if (w->client) /* a handler that refers to its own ws could never be collected */
+        client_forget_handler(vm, w->slot);
     vm->ids[w->id_slot] = free_place(vm->ids_free);
     vm->ids_free = w->id_slot;
     luaL_unref(vm->L, LUA_REGISTRYINDEX, w->self);
@@ -218,6 +228,7 @@ static int l_close(lua_State *L)
                   "reason of at most 123 bytes expected");
     luaL_argcheck(L, utf8_valid((const unsigned char *)reason.ptr, reason.len), 3,
                   "reason must be valid UTF-8");
+    w->told_to_close = true;
     if (w->conn)
         ws_close(w, (uint16_t)code, reason);
     return 0;
@@ -310,7 +321,7 @@ static int l_newindex(lua_State *L)
     if (!lua_isnil(L, 3) && !lua_istable(L, 3))
         return luaL_error(L, "ws.state takes a table, got a %s", luaL_typename(L, 3));
     lua_settop(L, 3);
-    lua_setiuservalue(L, 1, UV_STATE);
+    lua_setiuservalue(L, 1, WS_STATE);
     return 0;
 }
 
@@ -318,22 +329,26 @@ static int l_newindex(lua_State *L)
 static int get_state(lua_State *L)
 {
     ws_check(L, 1);
-    if (lua_getiuservalue(L, 1, UV_STATE) != LUA_TNIL)
+    if (lua_getiuservalue(L, 1, WS_STATE) != LUA_TNIL)
         return 1;
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, UV_STATE);
+    lua_setiuservalue(L, 1, WS_STATE);
     return 1;
 }
 
 static int get_request(lua_State *L)
 {
     struct ws *w = ws_check(L, 1);
-    if (lua_getiuservalue(L, 1, UV_REQUEST) != LUA_TNIL || !w->conn)
+    if (w->client) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (lua_getiuservalue(L, 1, WS_REQUEST) != LUA_TNIL || !w->conn)
         return 1;
     request_push(L, w->conn, w->slot, w->protocol, false);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, UV_REQUEST);
+    lua_setiuservalue(L, 1, WS_REQUEST);
     return 1;
 }
 
@@ -345,8 +360,35 @@ static int get_params(lua_State *L)
     return 1;
 }
 
+/* What is known of a connection that we have made; nil for others. */
+static int get_client_field(lua_State *L, const char *name)
+{
+    if (!ws_check(L, 1)->client)
+        lua_pushnil(L);
+    else if (lua_getiuservalue(L, 1, WS_REQUEST) == LUA_TTABLE)
+        lua_getfield(L, -1, name);
+    return 1;
+}
+
+static int get_response(lua_State *L)
+{
+    return get_client_field(L, "response");
+}
+
+static int get_url(lua_State *L)
+{
+    return get_client_field(L, "url");
+}
+
+static int get_reconnects(lua_State *L)
+{
+    return get_client_field(L, "reconnects");
+}
+
 static int get_remote_address(lua_State *L)
 {
+    if (ws_check(L, 1)->client)
+        return get_client_field(L, "address");
     get_request(L);
     if (!lua_isnil(L, -1))
         lua_getfield(L, -1, "remote_address");
@@ -381,10 +423,20 @@ static int get_buffered_amount(lua_State *L)
     return 1;
 }
 
+static int get_compressed(lua_State *L)
+{
+    const struct ws *w = ws_check(L, 1);
+    lua_pushboolean(L, w->conn && conn_is_compressed(w->conn));
+    return 1;
+}
+
 static int get_app(lua_State *L)
 {
     const struct ws *w = ws_check(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->vm->app->object);
+    if (w->vm->app)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, w->vm->app->object);
+    else /* of a script that is no app */
+        lua_pushnil(L);
     return 1;
 }
 
@@ -413,6 +465,10 @@ void ws_open(lua_State *L)
                                        {"ready_state", get_ready_state},
                                        {"buffered_amount", get_buffered_amount},
                                        {"remote_address", get_remote_address},
+                                       {"compressed", get_compressed},
+                                       {"response", get_response},
+                                       {"url", get_url},
+                                       {"reconnects", get_reconnects},
                                        {"app", get_app},
                                        {NULL, NULL}};
     vm_new_type(L, WS, meta, methods, getters);

@@ -5,6 +5,7 @@
  *   ws_events.c     from events of net to handler calls, one at a time and in order
  *   ws_receive.c    ws:receive and ws:messages
  *   ws_timer.c      ws:every and ws:after
+ *   client.c        connections that we make: tidewire.connect
  *
  * The struct comes with the handshake; the userdata only when the app first sees the connection. */
 #ifndef TIDEWIRE_BIND_WS_H
@@ -12,6 +13,11 @@
 
 #include "bind/app.h"
 #include "bind/vm.h"
+
+/* What belongs to the userdata. */
+#define WS_STATE 1 /* ws.state */
+#define WS_REQUEST                                                                                 \
+    2 /* ws.request; of a client a table { url =, response =, address =, reconnects = } */
 
 /* Messages that wait while a handler is suspended; past either bound reading pauses. */
 #define INBOX_COUNT_MAX 64
@@ -50,7 +56,10 @@ struct ws {
         uint8_t len;
         char *reason;
     } end;
-    bool opened; /* the handshake is done: the app knows of it */
+    bool client;        /* we have made the connection; the slot is its own */
+    bool pull;          /* it has no handler: messages wait for receive, also beyond the end */
+    bool told_to_close; /* by the app: the end is meant */
+    bool opened;        /* the handshake is done: the app knows of it */
     bool pumping;
     bool drain_due;
     bool receive_due; /* the receiver has waited long enough */
@@ -87,7 +96,9 @@ enum conn_sent ws_sent(struct ws *w,
 struct message *ws_inbox_shift(struct ws *w); /* the caller's; the inbox is not empty */
 
 /* ws_handshake.c */
+void ws_begin(struct ws *w); /* open and run */
 void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, struct slice body);
+void ws_on_refused(struct conn *c, const char *why);
 
 /* ws_receive.c */
 int ws_receive(lua_State *L);

@@ -87,6 +87,8 @@ static void after_step(struct task *t, enum task_outcome outcome)
 {
     struct ws *w = t->owner;
     if (outcome == TASK_DROPPED) {
+        if (w->active == t)
+            w->active = NULL;
         ws_unref(w);
         return;
     }
@@ -155,7 +157,7 @@ struct message *ws_inbox_shift(struct ws *w)
         w->inbox.tail = &w->inbox.head;
     w->inbox.count--;
     w->inbox.bytes -= m->len;
-    if (w->paused && w->inbox.count <= INBOX_COUNT_MAX / 2 &&
+    if (w->paused && w->conn && w->inbox.count <= INBOX_COUNT_MAX / 2 &&
         w->inbox.bytes <= INBOX_BYTES_MAX / 2) {
         w->paused = false;
         conn_resume(w->conn, CONN_PAUSE_QUEUE);
@@ -204,10 +206,18 @@ static void inbox_push(struct ws *w, enum frame_opcode kind, const unsigned char
     }
 }
 
+/* Without a handler, what nobody asks for yet is kept for the next receive. */
+static bool is_wanted(const struct ws *w)
+{
+    return !w->pull || w->receiver;
+}
+
 static void on_message(struct conn *c, enum frame_opcode kind, const unsigned char *data, size_t n)
 {
     struct ws *w = conn_owner(c);
-    if (w->active || w->inbox.head) {
+    if (w->vm->ended)
+        return;
+    if (w->active || w->inbox.head || !is_wanted(w)) {
         inbox_push(w, kind, data, n);
         ws_pump(w); /* a guest may be waiting for it */
         return;
@@ -294,7 +304,7 @@ static void on_gone(struct conn *c)
 /* The end, once all that came before it is done. */
 static bool pump_end(struct ws *w)
 {
-    if (!w->peer_close && !w->closed)
+    if ((!w->peer_close && !w->closed) || w->inbox.head)
         return false;
     conn_reply_close(w->conn);
     if (w->receiver) {
@@ -337,7 +347,7 @@ static bool pump_one(struct ws *w)
         ws_run(w, "drain", drain_body);
         return true;
     }
-    if (w->inbox.head) {
+    if (w->inbox.head && is_wanted(w)) {
         dispatch_queued(w);
         return true;
     }
@@ -354,7 +364,9 @@ void ws_pump(struct ws *w)
         return;
     w->pumping = true;
     ws_ref(w);
-    while (pump_one(w))
+    if (w->vm->ended && w->conn) /* no handler runs any more; the peer still gets its answer */
+        conn_reply_close(w->conn);
+    while (!w->vm->ended && pump_one(w))
         ;
     w->pumping = false;
     if (w->gone && !w->active && !w->receiver)
@@ -371,6 +383,7 @@ const struct conn_events *ws_events(void)
         .drain = on_drain,
         .closed = on_closed,
         .gone = on_gone,
+        .refused = ws_on_refused,
     };
     return &events;
 }

@@ -15,8 +15,10 @@ static int run_ended(lua_State *L, int status, lua_KContext context)
     struct ws *w = ws_of_task(L);
     (void)status;
     (void)context;
-    if (w->conn)
+    if (w->conn) {
+        w->told_to_close |= conn_state(w->conn) == CONN_OPEN && !w->peer_close;
         conn_close(w->conn, 1000, slice_of(""));
+    }
     return 0;
 }
 
@@ -46,11 +48,17 @@ static int open_body(lua_State *L)
     return call_run(L, LUA_OK, 0);
 }
 
-static bool accept_upgrade(struct ws *w)
+void ws_begin(struct ws *w)
+{
+    if (slot_has(w->slot, CB_OPEN) || slot_has(w->slot, CB_RUN))
+        ws_run(w, slot_has(w->slot, CB_OPEN) ? "open" : "run", open_body);
+}
+
+static bool accept_upgrade(struct ws *w, struct slice fields)
 {
     struct conn_acceptance a = {
         .protocol = w->protocol,
-        .fields = slice_of(""),
+        .fields = fields,
         .limits = &w->slot->limits,
         .compress = w->slot->compressed ? &w->slot->compression : NULL,
     };
@@ -58,25 +66,27 @@ static bool accept_upgrade(struct ws *w)
     return w->opened;
 }
 
-/* What handler.upgrade(req) returned is on top: nil or true accepts, a table becomes ws.state. */
+/* What handler.upgrade(req) returned is on top: nil or true accepts, a table becomes ws.state; then
+ * the list of fields that the 101 has besides, or nil. */
 static int after_upgrade(lua_State *L, int status, lua_KContext context)
 {
     struct ws *w = ws_of_task(L);
     (void)status;
     (void)context;
-    bool plain = lua_isnil(L, -1) || (lua_isboolean(L, -1) && lua_toboolean(L, -1));
+    int result = lua_gettop(L) - 1;
+    bool plain = lua_isnil(L, result) || (lua_isboolean(L, result) && lua_toboolean(L, result));
     if (w->gone || !conn_awaits_answer(w->conn))
         return 0;
-    if (!plain && !lua_istable(L, -1))
+    if (!plain && !lua_istable(L, result))
         return luaL_error(L,
                           "upgrade returned a %s; return nil to accept, a table that becomes "
                           "ws.state, or tidewire.refuse(status, body)",
-                          luaL_typename(L, -1));
-    if (!accept_upgrade(w))
+                          luaL_typename(L, result));
+    if (!accept_upgrade(w, request_check_fields(L, result + 1)))
         return 0;
     if (!plain) {
         ws_push(L, w);
-        lua_insert(L, -2);
+        lua_pushvalue(L, result);
         lua_setfield(L, -2, "state");
     }
     lua_settop(L, 0);
@@ -89,7 +99,7 @@ static int upgrade_body(lua_State *L)
     struct ws *w = ws_of_task(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_UPGRADE]);
     request_push(L, w->conn, w->slot, w->protocol, true);
-    lua_callk(L, 1, 1, 0, after_upgrade);
+    lua_callk(L, 1, 2, 0, after_upgrade);
     return after_upgrade(L, LUA_OK, 0);
 }
 
@@ -99,10 +109,8 @@ static void begin(struct ws *w)
         ws_run(w, "upgrade", upgrade_body);
         return;
     }
-    if (!accept_upgrade(w))
-        return;
-    if (slot_has(w->slot, CB_OPEN) || slot_has(w->slot, CB_RUN))
-        ws_run(w, slot_has(w->slot, CB_OPEN) ? "open" : "run", open_body);
+    if (accept_upgrade(w, slice_of("")))
+        ws_begin(w);
 }
 
 static bool origin_allowed(const struct slot *s, const struct http_head *head, bool secure)
@@ -112,6 +120,11 @@ static bool origin_allowed(const struct slot *s, const struct http_head *head, b
     if (s->origin_rule == ORIGIN_LISTED)
         return handshake_origin_is_listed(head, s->origins.list, s->origins.count);
     return handshake_origin_is_same(head, secure);
+}
+
+static struct vm *vm_of_conn(const struct conn *c)
+{
+    return conn_set_context(conn_get_set(c));
 }
 
 #define TEXT "Content-Type: text/plain; charset=utf-8\r\n"
@@ -134,6 +147,16 @@ static void log_refusal(struct vm *vm, const struct http_head *head, const char 
         log_write(vm->log, &record);
 }
 
+void ws_on_refused(struct conn *c, const char *why)
+{
+    struct vm *vm = vm_of_conn(c);
+    char text[ADDRESS_TEXT];
+    unsigned port;
+    conn_peer(c, text, sizeof text, &port);
+    if (log_allow(&vm->refusals, loop_now(vm->loop)))
+        log_warn(vm->log, "refused a connection from %s: %s", text, why);
+}
+
 static void refuse_target(struct conn *c, int error)
 {
     char text[128];
@@ -142,14 +165,14 @@ static void refuse_target(struct conn *c, int error)
 }
 
 static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *head,
-                         struct slot *slot)
+                         struct slot *slot, bool secure)
 {
     if (slot->handler == LUA_NOREF) {
         log_refusal(vm, head, "refused a handshake: the path is no WebSocket endpoint");
         refuse(c, 404, TEXT, "this path is no WebSocket endpoint\n");
         return;
     }
-    if (!origin_allowed(slot, head, conn_is_secure(c))) {
+    if (!origin_allowed(slot, head, secure)) {
         log_refusal(vm, head, "refused a handshake: the origin is not allowed, see `origins`");
         refuse(c, 403, TEXT, "this origin is not allowed; see the route's `origins`\n");
         return;
@@ -168,9 +191,38 @@ static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *
     ws_pump(w);
 }
 
-static struct vm *vm_of_conn(const struct conn *c)
+/* Too much to do for one more: the connections that are there have precedence. */
+static bool shed(struct vm *vm, struct conn *c, const struct http_head *head)
 {
-    return conn_set_context(conn_get_set(c));
+    unsigned seconds;
+    char fields[128];
+    enum conn_shedding why = conn_set_shed(vm->conns, &seconds);
+    if (why == CONN_SHED_NONE)
+        return false;
+    log_refusal(vm, head,
+                why == CONN_SHED_LAG
+                    ? "refused a handshake: the worker is late, see the limit `lag`"
+                    : "refused a handshake: too many a second, see `handshakes_per_second`");
+    snprintf(fields, sizeof fields, "Retry-After: %u\r\n" TEXT, seconds);
+    refuse(c, 503, fields, "the server is busy\n");
+    return true;
+}
+
+static void on_route(struct vm *vm, struct conn *c, const struct http_head *head, struct slot *slot,
+                     bool upgrade, struct slice body)
+{
+    struct request_sender sender;
+    if (!request_sender(c, slot, &sender)) {
+        log_refusal(vm, head, "refused a request: Forwarded and X-Forwarded-For differ");
+        refuse(c, 400, TEXT, "the forwarding headers contradict each other\n");
+    } else if (upgrade) {
+        on_handshake(vm, c, head, slot, sender.secure);
+    } else if (slot->serve == LUA_NOREF) {
+        refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" TEXT,
+               "this path is a WebSocket endpoint\n");
+    } else {
+        request_serve(vm, c, slot, body);
+    }
 }
 
 void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, struct slice body)
@@ -179,6 +231,8 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
     struct route_match match;
     struct buf path = {0};
     struct uri target;
+    if (upgrade && shed(vm, c, head))
+        return;
     int error = uri_parse_target(head->target, &target);
     if (!error)
         error = uri_canonical_path(target.path, &path);
@@ -189,14 +243,7 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
             log_refusal(vm, head, "refused a handshake: there is no route");
         refuse(c, 404, TEXT, "Not Found\n");
     } else {
-        struct slot *slot = match.target;
-        if (upgrade)
-            on_handshake(vm, c, head, slot);
-        else if (slot->serve == LUA_NOREF)
-            refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" TEXT,
-                   "this path is a WebSocket endpoint\n");
-        else
-            request_serve(vm, c, slot, body);
+        on_route(vm, c, head, match.target, upgrade, body);
     }
     buf_free(&path);
 }

@@ -131,6 +131,8 @@ static void check_what(lua_State *L, const struct ws *w, int arg, bool name_only
         luaL_typeerror(L, arg,
                        name_only ? "the name of a function of the handler"
                                  : "function or the name of a function of the handler");
+    if (w->slot->handler == LUA_NOREF)
+        luaL_argerror(L, arg, "this connection has no handler with functions to name");
     lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->handler);
     lua_pushvalue(L, arg);
     if (lua_gettable(L, -2) != LUA_TFUNCTION)
@@ -144,12 +146,12 @@ static int start(lua_State *L, bool repeat)
     struct ws *w = ws_check(L, 1);
     uint64_t ms = vm_check_seconds(L, 2);
     luaL_argcheck(L, !repeat || ms > 0, 2, "an interval above 0 expected");
-    check_what(L, w, 3, repeat);
-    if (!w->conn || w->closed) {
+    if (!w->conn || w->closed) { /* a client's handler is forgotten by then */
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
         return 2;
     }
+    check_what(L, w, 3, repeat);
     struct ws_timer **self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = NULL;
     luaL_setmetatable(L, TIMER);

@@ -36,6 +36,7 @@ struct master {
     const struct log *log;
     struct loop *loop;
     struct listen_point *points;
+    struct tls_tickets *tickets;
     struct child *children;
     size_t running;
     struct timer patience; /* with workers that do not end */
@@ -289,8 +290,14 @@ static void on_child(void *context)
 static bool open_points(struct master *m)
 {
     char error[1024];
+    m->tickets = tls_tickets_new();
+    struct listen_options options = {.workers = m->plan->workers, .tickets = m->tickets};
+    if (!m->tickets) {
+        log_error(m->log, "cannot start: out of memory");
+        return false;
+    }
     for (size_t i = 0; i < m->plan->listen_count; i++) {
-        if (!listen_open(m->plan->listen[i], m->plan->workers, &m->points, error, sizeof error)) {
+        if (!listen_open(m->plan->listen[i], &options, &m->points, error, sizeof error)) {
             fprintf(stderr, "tidewire: %s\n", error);
             return false;
         }
@@ -352,6 +359,8 @@ static void tear_down(struct master *m)
     }
     free(m->children);
     listen_close(m->points);
+    tls_tickets_wipe(m->tickets);
+    tls_tickets_free(m->tickets);
     vm_free(m->vm);
 }
 

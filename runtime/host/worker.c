@@ -123,8 +123,8 @@ static void on_booted(void *context, bool ok, const char *text)
 static size_t connection_bound(const struct plan *plan)
 {
     struct rlimit files;
-    if (plan->connections)
-        return plan->connections;
+    if (plan->bounds.connections)
+        return plan->bounds.connections;
     if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
         return 0;
     return (size_t)files.rlim_cur / 10 * 9;
@@ -144,7 +144,10 @@ static bool set_up(struct worker *w)
     count = 0;
     for (const struct listen_point *p = s->points; p; p = p->next)
         w->urls[count++] = p->url;
-    conn_set_bound(vm_conns(s->vm), connection_bound(s->plan), s->plan->handshakes_per_address);
+    struct conn_bounds bounds = s->plan->bounds;
+    bounds.connections = connection_bound(s->plan);
+    bounds.proxies = &s->plan->proxies;
+    conn_set_bound(vm_conns(s->vm), &bounds);
     w->channel = loop_watch_readable(w->loop, s->channel, on_channel, w);
     w->term = loop_watch_signal(w->loop, SIGTERM, on_term, w);
     if (!w->channel || !w->term)

@@ -121,9 +121,9 @@ describe("tidewire check", function()
 
     it("checks the settings too, and lays their limits under the routes'", function()
         local files = { ["app.lua"] = "return { message = print }" }
-        files["tidewire.lua"] = "return { limits = { rate = 5 } }"
+        files["tidewire.lua"] = "return { limits = { handler = 5 } }"
         local status, _, err = check(files)
-        assert.same({ 1, "tidewire: DIR/tidewire.lua: limits.rate: this limit is not available in this version\n" },
+        assert.same({ 1, "tidewire: DIR/tidewire.lua: limits.handler: this limit is not available in this version\n" },
             { status, err })
         dir:remove()
         files["tidewire.lua"] = 'return { limits = { send_queue = "2 MiB" } }'

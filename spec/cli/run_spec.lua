@@ -36,16 +36,18 @@ describe("tidewire run", function()
 
     it("makes a plan; the app itself is loaded by the workers", function()
         assert.same({
-            command = "run", app = dir.path, workers = 1, log = "info",
+            command = "run", app = dir.path, workers = 1, log = "info", proxies = {},
             listen = { { url = "ws://127.0.0.1:8080", text = "default" } },
             settings = {
                 listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
                 log = { value = "info", from = "default" },
+                proxies = { value = {}, from = "default" },
                 workers = { value = 1, from = "default" },
                 limits = { value = {}, from = "default" },
             },
             limits = {
                 body = 1048576, drain = 30, handshake = 10, handshakes_per_address = 1024, head = 16384, headers = 100,
+                handshakes_per_second = 0, lag = 0.25, reassembly = 268435456,
             },
         }, (run(dir.path)))
     end)

@@ -42,9 +42,12 @@ local function encode(value)
 end
 
 --- A new double. Fields beside those of the real module: `calls` (list of { name, ... }), `timers`
--- (by the order of core.every), `installed`, `is_loading`.
+-- (by the order of core.every), `installed`, `is_loading`, `time` (what core.now tells), `outcomes` (list of
+-- what core.connect answers, each a list of results), `attempts` (its arguments), `blocked` (why nothing can wait).
 function support.new()
-    local core = { calls = {}, timers = {}, is_loading = false, version = "0.1.0" }
+    local core = {
+        calls = {}, timers = {}, is_loading = false, version = "0.1.0", time = 1700000000.5, outcomes = {}, attempts = {},
+    }
 
     local function noted(name)
         return function(...)
@@ -69,7 +72,7 @@ function support.new()
     end
 
     function core.now()
-        return 1700000000.5
+        return core.time
     end
     function core.log(level, message, fields, details)
         core.calls[#core.calls + 1] = { "log", level, message, fields, details }
@@ -96,6 +99,25 @@ function support.new()
         return timer
     end
     core.folder = open_folder
+    -- Knows IPv4 alone; the real one is tested in C.
+    function core.network(text)
+        if text == "unix" or text:match("^%d+%.%d+%.%d+%.%d+$") or text:match("^%d+%.%d+%.%d+%.%d+/%d+$") then
+            return true
+        end
+        return nil, "no network"
+    end
+
+    function core.connect(arguments)
+        core.attempts[#core.attempts + 1] = arguments
+        local outcome = table.remove(core.outcomes, 1)
+        return table.unpack(outcome, 1, 4)
+    end
+    function core.cannot_wait()
+        return core.blocked
+    end
+    function core.told_to_close(ws)
+        return ws.told == true
+    end
     return core
 end
 

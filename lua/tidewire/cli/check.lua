@@ -19,7 +19,7 @@ local function judge(asked)
     if not resolved then
         return nil, message, details, is_usage
     end
-    return prepare.app(asked.app, resolved.limits.value)
+    return prepare.app(asked.app, resolved)
 end
 
 -- The lines after the first, without what sets them off for people.

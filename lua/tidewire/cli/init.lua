@@ -7,7 +7,8 @@ local cli = {}
 cli.DONE, cli.FAILED, cli.USAGE = 0, 1, 2
 
 --- Runs a command. arguments: a list without the program's name. streams: { out =, err = } with
--- `write` and `flush`, by default stdout and stderr. Returns an exit status, or for `run` a plan:
+-- `write` and `flush`, by default stdout and stderr. Returns an exit status, or for `exec` a plan
+-- (see tidewire.cli.exec), or for `run` a plan:
 --   command   "run"
 --   app       the path as it was given
 --   settings  listen, log, workers, limits: each { value =, from = }, plain data (see settings.resolve)

@@ -19,6 +19,32 @@ local function add_common(command)
     command:option("--config", "Settings file (default: tidewire.lua beside the app)."):argname("FILE")
 end
 
+local function add_exec(root)
+    local exec = root:command("exec", "Run a script: a client, a tool."):add_help(false)
+        :usage("Usage: tidewire exec [--log LEVEL] [-h] FILE [ARG]...")
+    exec:argument("FILE", "A script, or - for stdin. What follows is its own: `arg`."):argname("FILE"):target("file")
+    exec:option("--log", "Least level to log: debug, info, warn or error (default: info)."):argname("LEVEL")
+    add_help(exec)
+    exec:epilog("Ends with the script: status 0, 1 for an error, or that of os.exit.\n"
+        .. "Example:   tidewire exec client.lua wss://example.org/chat")
+end
+
+-- What follows the FILE of `exec` is the script's, whatever it looks like. Returns the arguments for
+-- argparse and those of the script.
+local function split_script(arguments)
+    local at = 2
+    if arguments[1] ~= "exec" then
+        return arguments, nil
+    end
+    while arguments[at] and arguments[at]:find("^%-.") and arguments[at] ~= "--" do
+        at = at + (arguments[at] == "--log" and 2 or 1)
+    end
+    if arguments[at] == "--" then
+        at = at + 1
+    end
+    return table.move(arguments, 1, math.min(at, #arguments), 1, {}), table.move(arguments, at + 1, #arguments, 1, {})
+end
+
 local function new_parser()
     local root = argparse("tidewire", "A runtime for WebSocket applications written in Lua.")
         :add_help(false):command_target("command"):help_description_margin(24)
@@ -44,6 +70,8 @@ local function new_parser()
     check:flag("--json", "Print the result as JSON.")
     add_help(check)
     check:epilog("Example:   tidewire check apps/chat --json")
+
+    add_exec(root)
 
     local version = root:command("version", "Show the version."):add_help(false)
     version:flag("--json", "Print it as JSON.")
@@ -96,14 +124,19 @@ local function usage_error(element, message)
 end
 
 --- Parses the arguments (a list). Returns one of
---   { command = "run" | "check" | "version", and the options by name }
+--   { command = "run" | "check" | "exec" | "version", and the options by name; for exec `arguments`, those of
+--     the script }
 --   { outcome = "help", text = ... } for --help
 --   { outcome = "version" } for --version
 --   { outcome = "usage", text = ... } for a mistake
 function parser.parse(arguments)
     local root = new_parser()
     root.error = usage_error
-    local ok, result = pcall(root.parse, root, arguments)
+    local ours, of_script = split_script(arguments)
+    local ok, result = pcall(root.parse, root, ours)
+    if ok then
+        result.arguments = of_script
+    end
     if ok or getmetatable(result) == outcome then
         return result
     end

@@ -29,6 +29,7 @@ function run.run(asked, streams)
         listen = listen,
         log = resolved.log.value,
         workers = resolved.workers.value,
+        proxies = resolved.proxies.value,
         limits = limits.of_process(resolved.limits.value),
     }
 end

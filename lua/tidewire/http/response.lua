@@ -4,7 +4,8 @@ local expect = require "tidewire.expect"
 
 local response = {}
 
--- Fields that the runtime writes itself, or that make no sense in an answer of an app.
+-- Fields that the runtime writes itself, or that make no sense in an answer of an app. Those of the
+-- handshake, Sec-WebSocket-*, are among them.
 local own_fields = {
     connection = true, ["content-length"] = true, date = true, ["keep-alive"] = true, te = true,
     trailer = true, ["transfer-encoding"] = true, upgrade = true,
@@ -80,6 +81,14 @@ end
 -- headers = (a list of { name, value }), body = (string or nil) }, or nil and what is wrong.
 function response.build(status, body, headers, encode)
     return expect.catch(build, status, body, headers, encode)
+end
+
+--- Checks headers as above. Returns them as a list of { name, value }, or nil and what is wrong.
+function response.fields(headers)
+    return expect.catch(function()
+        expect.type(headers, "table", "headers", "a table of fields")
+        return (check_headers(headers))
+    end)
 end
 
 return response

@@ -1,0 +1,232 @@
+local support = require "support.core"
+
+local core, tidewire, reconnect
+
+before_each(function()
+    core = support.install()
+    tidewire = require "tidewire"
+    reconnect = require "tidewire.reconnect"
+    require("tidewire.client").getenv = function() end
+    reconnect.random = function()
+        return 1 -- the longest pause
+    end
+end)
+
+local lost = { nil, "gone", "lost" }
+
+local function answer(status, headers)
+    return { nil, "answered", "status", { status = status, headers = headers or {}, body = "" } }
+end
+
+-- What was noted of this name since it was last asked.
+local function calls(name)
+    local out = {}
+    for _, call in ipairs(core.calls) do
+        if call[1] == name then
+            out[#out + 1] = call
+        end
+    end
+    return out
+end
+
+local function pauses()
+    local out = {}
+    for i, call in ipairs(calls "sleep") do
+        out[i] = call[2]
+    end
+    return out
+end
+
+describe("reconnect without a handler", function()
+    it("tries until it succeeds, with pauses that grow to a bound", function()
+        core.outcomes = { lost, lost, lost, lost, lost, { "a ws" } }
+        assert.equal("a ws", tidewire.connect("ws://h/", { reconnect = { min = 1, max = 5 } }))
+        assert.same({ 1.0, 2.0, 4.0, 5, 5 }, pauses())
+    end)
+
+    it("has full jitter: any pause from 0 to the bound", function()
+        local settings = reconnect.check(true, "reconnect")
+        assert.same({ min = 0.5, max = 30, attempts = math.huge }, settings)
+        for failures, bound in ipairs { 0.5, 1, 2, 4, 8, 16, 30, 30 } do
+            for _, part in ipairs { 0, 0.25, 1 } do
+                reconnect.random = function()
+                    return part
+                end
+                assert.equal(part * bound, reconnect.pause(settings, failures))
+            end
+        end
+        reconnect.random = math.random
+        assert.equal(30, settings.max)
+        assert.is_true(reconnect.pause(settings, 5000) <= 30)
+    end)
+
+    it("ends after as many attempts as told", function()
+        core.outcomes = { lost, lost, { nil, "last", "refused" } }
+        local ws, message, code = tidewire.connect("ws://h/", { reconnect = { attempts = 3 } })
+        assert.is_nil(ws)
+        assert.same({ "last", "refused" }, { message, code })
+        assert.equal(2, #pauses())
+    end)
+
+    it("tries again only where that may help", function()
+        for _, code in ipairs { "name", "refused", "proxy", "lost", "timeout", "memory" } do
+            assert.is_true(reconnect.is_passing(code), code)
+        end
+        for _, code in ipairs { "tls", "handshake", "cancelled", "url" } do
+            assert.is_false(reconnect.is_passing(code), code)
+        end
+        for status, passing in pairs {
+            [500] = true, [502] = true, [503] = true, [504] = true, [408] = true, [425] = true, [429] = true,
+            [400] = false, [401] = false, [403] = false, [404] = false, [426] = false, [301] = false, [200] = false,
+        } do
+            assert.equal(passing, reconnect.is_passing("status", { status = status }), status)
+        end
+        core.outcomes = { lost, answer(403) }
+        local ws, _, code, details = tidewire.connect("ws://h/", { reconnect = true })
+        assert.is_nil(ws)
+        assert.same({ "status", 403 }, { code, details.status })
+    end)
+
+    it("honours Retry-After, within a bound, and spreads behind it", function()
+        local settings = reconnect.check({ min = 1 }, "reconnect")
+        local function pause(status, value)
+            return reconnect.pause(settings, 1, { status = status, headers = { ["retry-after"] = value } })
+        end
+        assert.equal(8, pause(503, "7"))
+        assert.equal(8, pause(429, "7"))
+        assert.equal(1, pause(500, "7"))
+        assert.equal(301, pause(503, "86400"))
+        assert.equal(1, pause(503, "soon"))
+        assert.equal(1, pause(503, "-5"))
+        core.time = 784111777 -- Sun, 06 Nov 1994 08:49:37 GMT
+        assert.equal(11, pause(503, "Sun, 06 Nov 1994 08:49:47 GMT"))
+        assert.equal(1, pause(503, "Sun, 06 Nov 1994 08:49:27 GMT"))
+        assert.equal(301, pause(503, "Sun, 06 Nov 2094 08:49:47 GMT"))
+    end)
+end)
+
+describe("reconnect with a handler", function()
+    local ws, handler, seen
+
+    before_each(function()
+        ws, seen = {}, {}
+        handler = {
+            message = function() end,
+            close = function(...)
+                seen[#seen + 1] = { ... }
+            end,
+        }
+    end)
+
+    local function connect(opts)
+        core.outcomes = { { ws } }
+        assert.equal(ws, tidewire.connect("ws://h/a?token=x", { handler = handler, reconnect = opts or true }))
+        return core.attempts[1].handler
+    end
+
+    -- The connection ends; runs what was spawned then. Returns the number of attempts so far.
+    local function finish(outer, code)
+        core.calls = {}
+        local ok, err = pcall(outer.close, ws, code, "why", false)
+        for _, call in ipairs(calls "spawn") do
+            call[2](table.unpack(call, 3))
+        end
+        return #core.attempts, ok, err
+    end
+
+    it("gives the handler as it is, but for `close`", function()
+        handler.tick = print
+        local outer = connect()
+        assert.equal(handler.message, outer.message)
+        assert.equal(print, outer.tick)
+        assert.is_nil(outer.open)
+    end)
+
+    it("goes on with the same ws", function()
+        local outer = connect()
+        core.outcomes = { lost, { ws } }
+        assert.equal(3, finish(outer, 1006))
+        assert.same({ { ws, 1006, "why", false } }, seen)
+        local last = core.attempts[3]
+        assert.same({ ws, outer, 1, "ws://h/a?token=x" }, { last.again, last.handler, last.reconnects, last.url })
+        core.outcomes = { { ws } }
+        assert.equal(4, finish(outer, 1001))
+        assert.equal(2, core.attempts[4].reconnects)
+    end)
+
+    it("waits longer when connections do not last, and counts anew after one that has", function()
+        local outer = connect { min = 1, max = 30 }
+        for _, expected in ipairs { 1.0, 2.0, 4.0 } do
+            core.outcomes = { { ws } }
+            finish(outer, 1006)
+            assert.same({ expected }, pauses())
+        end
+        core.time = core.time + 30
+        core.outcomes = { { ws } }
+        finish(outer, 1006)
+        assert.same({ 1.0 }, pauses())
+    end)
+
+    it("ends with ws:close(), whenever it is called", function()
+        local outer = connect()
+        ws.told = true
+        assert.equal(1, finish(outer, 1006))
+        ws.told = false
+        core.sleep = function()
+            ws.told = true
+        end
+        assert.equal(1, finish(outer, 1006))
+        assert.equal(0, #calls "log")
+    end)
+
+    it("ends with ws:close() between two attempts", function()
+        local outer = connect()
+        local sleeps = 0
+        core.sleep = function()
+            sleeps = sleeps + 1
+            ws.told = sleeps == 2
+        end
+        core.outcomes = { lost, { ws } }
+        assert.equal(2, finish(outer, 1006))
+        assert.equal(2, sleeps)
+    end)
+
+    it("ends after a Close that says so", function()
+        local outer = connect()
+        for _, code in ipairs { 1000, 1002, 1003, 1007, 1008, 1010 } do
+            assert.equal(1, finish(outer, code), code)
+        end
+        for i, code in ipairs { 1001, 1005, 1006, 1009, 1011, 1012, 1013, 4000 } do
+            core.outcomes = { { ws } }
+            assert.equal(1 + i, finish(outer, code), code)
+        end
+    end)
+
+    it("ends when trying again makes no sense, and says so", function()
+        local outer = connect()
+        core.outcomes = { { nil, "bad certificate", "tls" } }
+        assert.equal(2, finish(outer, 1006))
+        assert.same({ { "log", "warn", "not connecting again", { url = "ws://h/a", why = "bad certificate" } } },
+            calls "log")
+        core.outcomes = { { nil, "the process ends", "cancelled" } }
+        finish(outer, 1006)
+        assert.same({}, calls "log")
+    end)
+
+    it("comes back also when `close` raises", function()
+        handler.close = function()
+            error("in close", 0)
+        end
+        local outer = connect()
+        core.outcomes = { { ws } }
+        local attempts, ok, err = finish(outer, 1006)
+        assert.same({ 2, false, "in close" }, { attempts, ok, err })
+    end)
+
+    it("does not need a `close` of the handler", function()
+        handler.close = nil
+        local outer = connect()
+        core.outcomes = { { ws } }
+        assert.equal(2, finish(outer, 1006))
+    end)
+end)

@@ -1,0 +1,3 @@
+from suite.case import Cases
+
+CASES = Cases()
