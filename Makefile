@@ -18,15 +18,15 @@ BASE = buf log map
 WIRE = address deflate deflater extension forwarded frame handshake handshake_client http http_connect \
        http_write mask network proxy_header route session session_write uri utf8
 NET  = conn conn_http conn_out conn_proxy conn_send conn_set conn_ws connect connect_talk dial inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
-BIND = app boot client core folder json life modules publish request request_answer request_sender script task timer vm ws ws_events \
+BIND = app boot client control core folder json life modules publish request request_answer request_sender script task timer vm ws ws_events \
        ws_handshake ws_receive ws_timer
-HOST = channel exec master notify worker
+HOST = certificates channel children commands control exec master notify round worker
 FLOORS = host bind net wire base
 
 UNIT_BASE = buf list log map
-UNIT_WIRE = address forwarded frame handshake handshake_client handshake_origin http http_connect \
-            http_fields mask network proxy_header route session session_talk uri utf8
-UNIT_NET  = connect dial pace tls_client topics wheel
+UNIT_WIRE = address forwarded deflate frame handshake handshake_client handshake_origin http http_connect \
+            http_fields mask network proxy_header route session session_deflate session_talk uri utf8
+UNIT_NET  = connect connect_end connect_tls connect_way dial pace random resolve tls_client topics wheel
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
@@ -166,7 +166,7 @@ bench-memory: deps
 # --- fuzzing and coverage (tests/fuzz/README.md) --------------------------------------------------
 
 FUZZ_PACKAGES = $(TEST_PACKAGES) clang libclang-rt-dev zlib1g-dev gcovr
-FUZZ    = frame handshake_server http mask route uri utf8
+FUZZ    = address deflate deflate_params frame handshake_server http inflate mask proxy_header route session_client session_server uri utf8
 SECONDS = 60
 # with libFuzzer's own main where FUZZER is given, else with one that reads files
 FUZZER  =
@@ -175,7 +175,8 @@ $B/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(FUZZ:%=$B/fuzz/%): $B/fuzz/%: $B/fuzz/%.o $B/fuzz/fuzz.o $(if $(FUZZER),,$B/fuzz/replay.o) $B/libwire.a $B/libbase.a
-	$(call say,LINK) $(CC) $(LDFLAGS) $(FUZZER) -o $@ $^ -lcrypto -lz
+	$(call say,LINK) $(CC) $(LDFLAGS) $(FUZZER) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcrypto -lz
+$B/fuzz/session_client $B/fuzz/session_server: $B/fuzz/session.o $B/fuzz/session_model.o
 fuzzers: $(FUZZ:%=$B/fuzz/%)
 
 fuzz-build: FORCE

@@ -138,7 +138,8 @@ describe("tidewire.connect", function()
                 { headers = { ["Sec-WebSocket-Key"] = "x" } },
             ["headers.Host: the URL names the host: a server that is asked for under one name and reached under "
                 .. "another could not be verified"] = { headers = { Host = "h" } },
-            ['headers.origin: there is an option for it: origin = "https://h"'] = { headers = { origin = "https://h" } },
+            ['headers.origin: there is an option for it: origin = "https://h"'] =
+                { headers = { origin = "https://h" } },
             ["sensitive: expected a list of names of headers, got a string"] = { sensitive = "X" },
             ['origin: expected an origin such as "https://app.example", got "a\\13\\10b"'] = { origin = "a\r\nb" },
             ["tls: there is none with ws:"] = { tls = { verify = false } },
@@ -154,7 +155,8 @@ describe("tidewire.connect", function()
                 { handler = { open = print, upgrade = print } },
             ["compression.levl: unknown field (did you mean `level`?)"] = { compression = { levl = 1 } },
             ["limits.mesage: unknown limit (did you mean `message`?)"] = { limits = { mesage = 1 } },
-            ["limits.drain: this limit concerns the whole process: set it in tidewire.lua"] = { limits = { drain = 1 } },
+            ["limits.drain: this limit concerns the whole process: set it in tidewire.lua"] =
+                { limits = { drain = 1 } },
             ["reconnect.mx: unknown field; known are attempts, max, min"] = { reconnect = { mx = 1 } },
             ["reconnect.min: 40 is above max, 30"] = { reconnect = { min = 40 } },
             ["reconnect.attempts: expected at least 1"] = { reconnect = { attempts = 0 } },
@@ -187,7 +189,8 @@ describe("redirects", function()
         opts = {
             redirects = 2, sensitive = { "X-Key" }, tls = { ca = "ca.pem", cert = "c.pem", key = "k.pem", name = "n" },
             headers = {
-                Authorization = "Bearer x", cookie = "a=b", ["Proxy-Authorization"] = "y", ["x-key"] = "z", ["X-Plain"] = "1",
+                Authorization = "Bearer x", cookie = "a=b", ["Proxy-Authorization"] = "y", ["x-key"] = "z",
+                ["X-Plain"] = "1",
             },
             origin = "https://app.example",
         }
@@ -268,7 +271,10 @@ describe("redirects", function()
     end)
 
     it("have an end", function()
-        core.outcomes = { answer(302, { location = "b" }), answer(302, { location = "c" }), answer(302, { location = "d" }) }
+        core.outcomes = {}
+        for i, location in ipairs { "b", "c", "d" } do
+            core.outcomes[i] = answer(302, { location = location })
+        end
         local ws, message = tidewire.connect("ws://h/a", { redirects = 2 })
         assert.is_nil(ws)
         assert.equal("answered 302; the redirect is not followed: these were 2 already", message)

@@ -19,7 +19,8 @@ describe("the module tidewire", function()
         end
         table.sort(names)
         assert.same({
-            "after", "app", "connect", "files", "json", "log", "now", "publish", "refuse", "send", "sleep", "spawn", "version",
+            "after", "app", "connect", "files", "json", "log", "now", "publish", "refuse", "send",
+            "sleep", "spawn", "version",
         }, names)
         assert.equal("0.1.0", tidewire.version)
         assert.equal(1700000000.5, tidewire.now())

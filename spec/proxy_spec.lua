@@ -101,8 +101,8 @@ describe("the environment", function()
     it("may be wrong, and then says where", function()
         local found, wrong = chosen("ws://h/", { all_proxy = "socks5://p" })
         assert.is_nil(found)
-        assert.equal("the variable all_proxy of the environment: only proxies that speak HTTP are supported, not socks5",
-            wrong)
+        assert.equal("the variable all_proxy of the environment: only proxies that speak HTTP are supported, "
+            .. "not socks5", wrong)
         assert.is_nil((chosen("ws://h/", { all_proxy = "socks5://p", no_proxy = "h" })))
     end)
 end)

@@ -44,7 +44,9 @@ describe("a URL", function()
             local wrong = refused(text)
             assert.is_truthy(wrong:find("ws://", 1, true), text)
         end
-        for _, text in ipairs { "ws://", "ws:///x", "ws://:80/", "ws://a@", "ws://[::1", "ws://h%41/", "ws://a,b/", "ws://[::1]x" } do
+        for _, text in ipairs {
+            "ws://", "ws:///x", "ws://:80/", "ws://a@", "ws://[::1", "ws://h%41/", "ws://a,b/", "ws://[::1]x",
+        } do
             assert.equal("a host's name or address expected", refused(text), text)
         end
         for _, text in ipairs { "ws://h:", "ws://h:0", "ws://h:080", "ws://h:65536", "ws://h:1e1" } do

@@ -33,9 +33,10 @@ function banner.routes(routes)
     return lines
 end
 
--- The http URL at which a listener's root is to be seen, or nil: a Unix socket has none.
+-- The http URL at which a listener's root is to be seen, or nil: a Unix socket has none. Behind the
+-- listener's own URL may be told where it comes from, as in "ws://127.0.0.1:80 (systemd:web)".
 local function page_url(listener)
-    local scheme, authority = listener:match("^(wss?)://([^/?#]+)")
+    local scheme, authority = listener:match("^(wss?)://([^/?#%s]+)")
     if not scheme then
         return nil
     end

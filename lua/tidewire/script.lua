@@ -63,21 +63,23 @@ local function warn_of_app(result, plan)
     end
 end
 
---- Runs the script of a plan (see tidewire.cli), in a task. Returns the exit status.
-function script.run(plan)
+--- Runs the script of a plan (see tidewire.cli), in a task. err: a stream with `write` for what ends it, by
+-- default stderr. Returns the exit status.
+function script.run(plan, err)
+    err = err or io.stderr
     local generation, main = load(plan)
     if not generation then
-        io.stderr:write(main)
+        err:write(main)
         return 1
     end
     core.reporter(new_reporter(generation.sources))
     local traceback
-    local ok, result = xpcall(main, function(err)
+    local ok, result = xpcall(main, function(raised)
         traceback = debug.traceback("", 2)
-        return err
+        return raised
     end, table.unpack(plan.arguments))
     if not ok then
-        io.stderr:write((report.failure(result, traceback, generation.sources)))
+        err:write((report.failure(result, traceback, generation.sources)))
         return 1
     end
     warn_of_app(result, plan)

@@ -1,5 +1,6 @@
 --- Settings: a flag goes over TIDEWIRE_*, that over tidewire.lua, that over the default. Every value
 -- keeps where it came from.
+local certificates = require "tidewire.certificates"
 local chunk = require "tidewire.chunk"
 local environment = require "tidewire.environment"
 local expect = require "tidewire.expect"
@@ -12,8 +13,8 @@ local units = require "tidewire.units"
 
 local settings = {}
 
-local known = { "limits", "listen", "log", "proxies", "workers" }
-local later = { "control", "engine", "metrics", "tls" }
+local known = { "control", "limits", "listen", "log", "proxies", "tls", "workers" }
+local later = { "engine", "metrics" }
 
 local log_levels = { "debug", "info", "warn", "error" }
 
@@ -83,6 +84,14 @@ local function check_listen(value, path)
     return out
 end
 
+-- The path of the control socket; "off" is false.
+local function check_control(value, path)
+    if type(value) ~= "string" or value == "" or value:find("\0", 1, true) then
+        expect.fail(path, 'expected a path or "off", got %s', expect.show(value))
+    end
+    return value ~= "off" and value
+end
+
 -- The checked content of a settings file: only what is in it.
 local function check_file(value)
     expect.type(value, "table", "", "a table of settings, as in return { workers = 4 }")
@@ -94,13 +103,27 @@ local function check_file(value)
     expect.only(value, known, "")
     local given = value.limits ~= nil and limits.read(value.limits, "process", "limits") or nil
     limits.merge("limits", given) -- fails when they contradict each other
-    return {
+    local out = {
         listen = value.listen ~= nil and check_listen(value.listen, "listen") or nil,
         log = value.log ~= nil and check_log(value.log, "log") or nil,
         proxies = value.proxies ~= nil and proxies.check(value.proxies, "proxies") or nil,
         workers = value.workers ~= nil and check_workers(value.workers, "workers") or nil,
+        tls = value.tls ~= nil and certificates.check(value.tls, "tls") or nil,
         limits = given,
     }
+    if value.control ~= nil then
+        out.control = check_control(value.control, "control")
+    end
+    return out
+end
+
+-- What a file names is beside it, wherever the command is started.
+local function place(file, path)
+    local folder = path:match("^(.*)/[^/]*$") or "."
+    folder = folder == "" and "/" or folder
+    file.tls = file.tls and certificates.from_folder(file.tls, folder)
+    file.control = file.control and source.join(folder, file.control)
+    return file
 end
 
 local function run_file(text, path, read)
@@ -143,7 +166,7 @@ function settings.read_file(path, optional, read)
         told.file = path
         return nil, whole, told
     end
-    return checked
+    return place(checked, path)
 end
 
 --- Finds and reads the settings file of an app: `flag` (--config) over TIDEWIRE_CONFIG, either of
@@ -200,13 +223,18 @@ local function resolve(from)
     choose("log", flags.log and function()
         return check_log(flags.log, "--log")
     end or nil, check_log, "info")
+    choose("control", flags.control and function()
+        return check_control(flags.control, "--control")
+    end or nil, check_control, nil)
+    out.tls = { value = file.tls, from = file.tls and from.file_path or "default" }
     out.limits = { value = file.limits or {}, from = file.limits and from.file_path or "default" }
     return out
 end
 
---- Puts all together. from: flags ({ listen = list, log = text, workers = text }), getenv, file and file_path
--- (from find_file). Returns { listen, log, proxies, workers, limits }, each { value =, from = }: `from` is the
--- flag, the variable, the file's path or "default". Or nil and what is wrong with a flag or variable.
+--- Puts all together. from: flags ({ control = text, listen = list, log = text, workers = text }), getenv,
+-- file and file_path (from find_file). Returns { control, listen, log, proxies, tls, workers, limits }, each
+-- { value =, from = }: `from` is the flag, the variable, the file's path or "default". The control socket's
+-- value is a path, false for "off", or nil. Or nil and what is wrong with a flag or variable.
 function settings.resolve(from)
     return expect.catch(resolve, from)
 end

@@ -4,9 +4,12 @@
 
 #include "base/log.h"
 #include "net/conn.h"
+#include "net/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#define TIDEWIRE_VERSION "0.1.0"
 
 struct vm;
 
@@ -24,11 +27,15 @@ struct plan {
     bool exec;     /* a script, without listeners and workers: see vm_exec */
     char **listen; /* URLs, `listen_count` of them */
     size_t listen_count;
+    bool listen_is_default; /* nobody has asked for these */
     size_t workers;
     struct network_list proxies; /* trusted */
     struct conn_bounds bounds;   /* of a worker; no connections: as many as descriptors allow */
     uint32_t drain;              /* ms */
     enum log_level log;          /* the least that is logged */
+    struct tls_settings tls;     /* of wss URLs that name no certificates; count 0: none */
+    char *control;               /* path of the control socket; NULL: none */
+    bool control_asked;          /* somebody has named it: without it nothing starts */
 };
 
 /* Runs a command (lua/tidewire/cli). *status is its exit status; true: it is `run` or `exec`, and

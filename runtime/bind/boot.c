@@ -26,7 +26,7 @@ static char *copy_string(lua_State *L, int index)
     return copy;
 }
 
-/* plan.listen = { { url = }, ... } */
+/* plan.listen = { { url =, text = (where it comes from) }, ... } */
 static void read_listen(lua_State *L, struct plan *plan)
 {
     lua_getfield(L, -1, "listen");
@@ -38,8 +38,51 @@ static void read_listen(lua_State *L, struct plan *plan)
         lua_geti(L, -1, i);
         lua_getfield(L, -1, "url");
         plan->listen[plan->listen_count++] = copy_string(L, -1);
-        lua_pop(L, 2);
+        lua_getfield(L, -2, "text");
+        plan->listen_is_default = strcmp(luaL_optstring(L, -1, ""), "default") == 0;
+        lua_pop(L, 3);
     }
+    lua_pop(L, 1);
+}
+
+/* The field on top, popped; NULL when it is nil. */
+static char *take_string(lua_State *L)
+{
+    char *copy = lua_isnil(L, -1) ? NULL : copy_string(L, -1);
+    lua_pop(L, 1);
+    return copy;
+}
+
+/* plan.tls = { certificates = { { cert =, key = }, ... }, client_ca =, client = }, or nil */
+static void read_tls(lua_State *L, struct tls_settings *tls)
+{
+    if (lua_getfield(L, -1, "tls") == LUA_TTABLE) {
+        lua_getfield(L, -1, "certificates");
+        for (lua_Integer i = 1, n = luaL_len(L, -1); i <= n; i++) {
+            lua_geti(L, -1, i);
+            lua_getfield(L, -1, "cert");
+            lua_getfield(L, -2, "key");
+            if (!tls_settings_add(tls, luaL_checkstring(L, -2), luaL_checkstring(L, -1)))
+                luaL_error(L, "out of memory");
+            lua_pop(L, 3);
+        }
+        lua_pop(L, 1);
+        lua_getfield(L, -1, "client_ca");
+        tls->client_ca = take_string(L);
+        lua_getfield(L, -1, "client");
+        tls->client_optional = strcmp(luaL_optstring(L, -1, "required"), "optional") == 0;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* plan.control = path or nil, plan.control_asked = is it no default? */
+static void read_control(lua_State *L, struct plan *plan)
+{
+    lua_getfield(L, -1, "control");
+    plan->control = take_string(L);
+    lua_getfield(L, -1, "control_asked");
+    plan->control_asked = lua_toboolean(L, -1);
     lua_pop(L, 1);
 }
 
@@ -75,6 +118,8 @@ static void read_plan(lua_State *L, struct plan *plan)
     lua_pop(L, 1);
     read_log_level(L, plan);
     read_listen(L, plan);
+    read_tls(L, &plan->tls);
+    read_control(L, plan);
     plan->workers = (size_t)number_field(L, "workers", 1);
     app_read_proxies(L, &plan->proxies);
     lua_getfield(L, -1, "limits");

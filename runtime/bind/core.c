@@ -1,6 +1,8 @@
 #include "bind/core.h"
 #include "bind/app.h"
+#include "bind/bind.h"
 #include "bind/client.h"
+#include "bind/control.h"
 #include "bind/folder.h"
 #include "bind/request.h"
 #include "bind/ws.h"
@@ -142,6 +144,8 @@ static int open_module(lua_State *L)
                                          {"told_to_close", client_told_to_close},
                                          {"exit", script_exit},
                                          {"folder", folder_new},
+                                         {"control_ask", control_ask},
+                                         {"control_find", control_find},
                                          {"json_encode", json_encode},
                                          {"json_decode", json_decode},
                                          {NULL, NULL}};

@@ -4,7 +4,6 @@
 
 #include "bind/vm.h"
 
-#define TIDEWIRE_VERSION "0.1.0"
 
 struct ws;
 

@@ -100,9 +100,10 @@ static bool set_up(struct exec *e)
 /* What print has left in the buffer is the script's work too: to lose it is a failure. */
 static void flush_output(struct exec *e, const struct log *log)
 {
-    if (fflush(stdout) == 0)
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) /* print flushes by itself, and tells nobody */
         return;
-    log_error(log, "cannot write to stdout: %s", strerror(errno));
+    log_error(log, "cannot write to stdout%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
     if (!e->status)
         e->status = 1;
 }

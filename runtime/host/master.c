@@ -1,68 +1,23 @@
 #include "host/master.h"
-#include "host/channel.h"
-#include "host/worker.h"
-#include "net/listener.h"
-#include "net/loop.h"
+#include "host/master_impl.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define CRASH_LOOP 1000 /* ms: a worker that lived less is not restarted at once */
-#define BACKOFF_MIN 500
 #define STOP_GRACE 10000 /* ms beyond the drain, for stop(app) */
-#define BACKOFF_MAX 30000
-
-struct child {
-    struct master *master;
-    size_t index;
-    pid_t pid;   /* 0: not running */
-    int channel; /* -1: closed */
-    struct watch *watch;
-    struct timer restart;
-    uint64_t started;
-    uint32_t backoff; /* ms */
-    bool ready;
-};
-
-struct master {
-    struct vm *vm;
-    const struct plan *plan;
-    const struct log *log;
-    struct loop *loop;
-    struct listen_point *points;
-    struct tls_tickets *tickets;
-    struct child *children;
-    size_t running;
-    struct timer patience; /* with workers that do not end */
-    struct watch *child, *term, *hang_up, *interrupt;
-    bool up;       /* the first worker has been ready: the command has succeeded */
-    bool stopping; /* no worker is restarted any more */
-    int status;
-};
-
-static bool start_worker(struct child *s);
-static void restart_later(struct child *s);
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void close_channel(struct child *s)
-{
-    loop_unwatch(s->master->loop, s->watch);
-    s->watch = NULL;
-    if (s->channel >= 0)
-        close(s->channel);
-    s->channel = -1;
-}
-
-static void stop_all(struct master *m)
+void master_stop(struct master *m)
 {
     m->stopping = true;
+    notify_stopping(&m->notify);
     for (size_t i = 0; i < m->plan->workers; i++) {
         struct child *s = &m->children[i];
         loop_timer_cancel(m->loop, &s->restart);
@@ -75,25 +30,35 @@ static void stop_all(struct master *m)
         loop_timer_set(m->loop, &m->patience, m->plan->drain + STOP_GRACE);
 }
 
-static void kill_all(struct master *m)
-{
-    for (size_t i = 0; i < m->plan->workers; i++)
-        if (m->children[i].pid)
-            kill(m->children[i].pid, SIGKILL);
-}
-
 /* A handler that never returns, or a stop(app) that never ends, must not keep the service up. */
 static void on_patience(struct timer *t)
 {
     struct master *m = list_entry(t, struct master, patience);
     log_error(m->log, "%zu workers have not ended in time; ending them by force", m->running);
-    kill_all(m);
+    children_kill(m);
 }
 
-static void fail(struct master *m)
+void master_fail(struct master *m)
 {
     m->status = 1;
-    stop_all(m);
+    master_stop(m);
+}
+
+void master_tell_ready(const struct master *m)
+{
+    char status[512];
+    const struct listen_point *first = m->points;
+    snprintf(status, sizeof status, "%zu worker%s, listening on %s%s", m->plan->workers,
+             m->plan->workers == 1 ? "" : "s", first ? first->url : "nothing",
+             first && first->next ? " and others" : "");
+    notify_ready(&m->notify, status);
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void on_child(void *context)
+{
+    children_reap(context);
 }
 
 static void on_term(void *context)
@@ -102,7 +67,7 @@ static void on_term(void *context)
     if (m->stopping)
         return;
     log_info(m->log, "stopping");
-    stop_all(m);
+    master_stop(m);
 }
 
 static void on_interrupt(void *context)
@@ -110,179 +75,29 @@ static void on_interrupt(void *context)
     struct master *m = context;
     if (!m->stopping) {
         log_info(m->log, "stopping; interrupt again to stop at once");
-        stop_all(m);
+        master_stop(m);
         return;
     }
-    kill_all(m);
+    children_kill(m);
 }
 
-/* --- workers ---------------------------------------------------------------------------------- */
-
-/* In the child: what is the master's alone must not act here. */
-static void leave_master(struct master *m)
+static bool has_terminal(void)
 {
-    for (size_t i = 0; i < m->plan->workers; i++)
-        if (m->children[i].channel >= 0)
-            close_channel(&m->children[i]);
-    loop_unwatch(m->loop, m->child);
-    loop_unwatch(m->loop, m->term);
-    loop_unwatch(m->loop, m->hang_up);
-    loop_unwatch(m->loop, m->interrupt);
-    loop_free(m->loop);
-    free(m->children);
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    return fd >= 0 && close(fd) == 0;
 }
 
-static int be_worker(struct master *m, size_t index, int channel)
-{
-    struct worker_setup setup = {.index = index,
-                                 .channel = channel,
-                                 .vm = m->vm,
-                                 .plan = m->plan,
-                                 .points = m->points,
-                                 .log = m->log};
-    leave_master(m);
-    return worker_run(&setup);
-}
-
-static void on_ready(struct child *s, const char *banner)
-{
-    struct master *m = s->master;
-    s->ready = true;
-    if (m->up) {
-        log_info(m->log, "worker %zu is ready (pid %d)", s->index, (int)s->pid);
-        return;
-    }
-    m->up = true;
-    fputs(banner, stdout);
-    fflush(stdout);
-    /* the app comes up: now the others, which need not find the same mistakes again */
-    for (size_t i = 1; i < m->plan->workers && !m->stopping; i++)
-        if (!start_worker(&m->children[i]))
-            restart_later(&m->children[i]);
-}
-
-static void on_failed(struct child *s, const char *why)
-{
-    fputs(why, stderr);
-    if (!s->master->up)
-        fail(s->master);
-}
-
-/* false: there is nothing more to read now. */
-static bool read_channel(struct child *s)
-{
-    char text[CHANNEL_TEXT_MAX + 1];
-    switch (channel_receive(s->channel, text)) {
-    case CHANNEL_READY:
-        on_ready(s, text);
-        return true;
-    case CHANNEL_FAILED:
-        on_failed(s, text);
-        return true;
-    case CHANNEL_END:
-        close_channel(s);
-        return false;
-    default:
-        return false;
-    }
-}
-
-static void on_channel(void *context)
-{
-    read_channel(context);
-}
-
-static bool start_worker(struct child *s)
-{
-    struct master *m = s->master;
-    int ends[2];
-    if (!channel_open(ends)) {
-        log_error(m->log, "cannot start worker %zu: out of descriptors", s->index);
-        return false;
-    }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(ends[0]);
-        exit(be_worker(m, s->index, ends[1]));
-    }
-    close(ends[1]);
-    if (pid < 0) {
-        close(ends[0]);
-        log_error(m->log, "cannot start worker %zu: fork failed", s->index);
-        return false;
-    }
-    s->pid = pid;
-    s->channel = ends[0];
-    s->ready = false;
-    s->started = loop_now(m->loop);
-    s->watch = loop_watch_readable(m->loop, s->channel, on_channel, s);
-    m->running++;
-    return true;
-}
-
-static void restart_later(struct child *s)
-{
-    struct master *m = s->master;
-    bool crash_loop = !s->ready || loop_now(m->loop) - s->started < CRASH_LOOP;
-    if (!crash_loop)
-        s->backoff = 0;
-    else if (!s->backoff)
-        s->backoff = BACKOFF_MIN;
-    else
-        s->backoff = s->backoff < BACKOFF_MAX / 2 ? s->backoff * 2 : BACKOFF_MAX;
-    loop_timer_set(m->loop, &s->restart, s->backoff);
-}
-
-static void on_restart(struct timer *t)
-{
-    struct child *s = list_entry(t, struct child, restart);
-    if (!start_worker(s))
-        restart_later(s);
-}
-
-static void log_death(const struct child *s, int status)
-{
-    const struct log *log = s->master->log;
-    if (WIFSIGNALED(status))
-        log_error(log, "worker %zu (pid %d) was ended by signal %d (%s)", s->index, (int)s->pid,
-                  WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else
-        log_error(log, "worker %zu (pid %d) has ended with status %d", s->index, (int)s->pid,
-                  WEXITSTATUS(status));
-}
-
-static void on_death(struct child *s, int status)
-{
-    struct master *m = s->master;
-    /* what it has said before it died is still to be read */
-    while (s->channel >= 0 && read_channel(s))
-        ;
-    close_channel(s);
-    m->running--;
-    if (!m->stopping)
-        log_death(s, status);
-    else if (WIFSIGNALED(status) || WEXITSTATUS(status))
-        m->status = 1;
-    s->pid = 0;
-    if (m->stopping) {
-        if (!m->running)
-            loop_stop(m->loop);
-    } else if (!m->up) {
-        fail(m);
-    } else {
-        restart_later(s);
-    }
-}
-
-static void on_child(void *context)
+/* Somebody asks for new certificates, or the terminal's window was closed: who began it there does
+ * not expect it to go on. */
+static void on_hang_up(void *context)
 {
     struct master *m = context;
-    int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        for (size_t i = 0; i < m->plan->workers; i++)
-            if (m->children[i].pid == pid)
-                on_death(&m->children[i], status);
+    if (m->terminal && !has_terminal()) {
+        on_term(m);
+    } else if (!m->stopping) {
+        log_info(m->log, "reading the certificates anew (HUP)");
+        certificates_reload(m);
+    }
 }
 
 /* --- the start -------------------------------------------------------------------------------- */
@@ -291,18 +106,63 @@ static bool open_points(struct master *m)
 {
     char error[1024];
     m->tickets = tls_tickets_new();
-    struct listen_options options = {.workers = m->plan->workers, .tickets = m->tickets};
+    struct listen_options options = {.workers = m->plan->workers,
+                                     .tls = &m->plan->tls,
+                                     .tickets = m->tickets,
+                                     .inherited = &m->inherited};
     if (!m->tickets) {
         log_error(m->log, "cannot start: out of memory");
         return false;
     }
+    /* who has given us sockets, and asked for no others, means these */
+    bool inherits = m->plan->listen_is_default && inherit_has(&m->inherited, "");
     for (size_t i = 0; i < m->plan->listen_count; i++) {
-        if (!listen_open(m->plan->listen[i], &options, &m->points, error, sizeof error)) {
+        const char *url = inherits ? "systemd:" : m->plan->listen[i];
+        if (!listen_open(url, &options, &m->points, error, sizeof error)) {
             fprintf(stderr, "tidewire: %s\n", error);
             return false;
         }
     }
+    if (inherit_left(&m->inherited))
+        log_warn(m->log, "the inherited socket \"%s\" is in no --listen: nobody will answer there",
+                 inherit_left(&m->inherited));
+    inherit_free(&m->inherited);
     return true;
+}
+
+/* A place that nobody has asked for is no reason not to start: the folder may not be ours to write
+ * to, or the same app runs twice. */
+static bool open_control(struct master *m)
+{
+    const char *path = m->plan->control;
+    if (!path)
+        return true;
+    m->control = control_open(m->loop, path, m->log, commands_line, m);
+    if (m->control)
+        return true;
+    const char *why = errno == EADDRINUSE ? "another tidewire answers there, or it is no socket"
+                                          : strerror(errno);
+    if (m->plan->control_asked)
+        fprintf(stderr, "tidewire: cannot open the control socket %s: %s\n", path, why);
+    else
+        log_info(m->log, "no control socket %s: %s; --control gives it another place", path, why);
+    return !m->plan->control_asked;
+}
+
+static void on_watchdog(struct timer *t)
+{
+    struct master *m = list_entry(t, struct master, watchdog);
+    notify_alive(&m->notify);
+    loop_timer_set(m->loop, &m->watchdog, m->notify.watchdog / 2);
+}
+
+/* What the service manager has put into our environment. */
+static bool meet_manager(struct master *m)
+{
+    const char *wrong = notify_open(&m->notify);
+    if (wrong)
+        log_warn(m->log, "the service manager will not be told how it goes: %s", wrong);
+    return inherit_read(&m->inherited);
 }
 
 /* Started with stdin, stdout or stderr closed, a socket would take their place, and the log would
@@ -330,55 +190,78 @@ static bool set_up(struct master *m)
 {
     m->loop = loop_new();
     m->patience.fire = on_patience;
-    m->children = calloc(m->plan->workers, sizeof *m->children);
-    if (!m->loop || !m->children)
+    if (!m->loop || !children_init(m))
         return false;
-    for (size_t i = 0; i < m->plan->workers; i++) {
-        m->children[i] = (struct child){.master = m, .index = i, .channel = -1};
-        m->children[i].restart.fire = on_restart;
-    }
+    m->started = loop_now(m->loop);
+    m->terminal = has_terminal();
+    round_init(&m->count, m->loop);
+    certificates_init(m);
+    m->watchdog.fire = on_watchdog;
+    if (m->notify.watchdog)
+        loop_timer_set(m->loop, &m->watchdog, 0);
     m->child = loop_watch_signal(m->loop, SIGCHLD, on_child, m);
     m->term = loop_watch_signal(m->loop, SIGTERM, on_term, m);
     struct sigaction hang_up;
     if (sigaction(SIGHUP, NULL, &hang_up) || hang_up.sa_handler != SIG_IGN) /* not under nohup */
-        m->hang_up = loop_watch_signal(m->loop, SIGHUP, on_term, m);
+        m->hang_up = loop_watch_signal(m->loop, SIGHUP, on_hang_up, m);
     m->interrupt = loop_watch_signal(m->loop, SIGINT, on_interrupt, m);
     return m->child && m->term && m->interrupt;
 }
 
+static void leave_loop(struct master *m)
+{
+    children_free(m);
+    certificates_free(m);
+    if (!m->loop)
+        return;
+    loop_unwatch(m->loop, m->child);
+    loop_unwatch(m->loop, m->term);
+    loop_unwatch(m->loop, m->hang_up);
+    loop_unwatch(m->loop, m->interrupt);
+    loop_free(m->loop);
+    m->loop = NULL;
+}
+
+void master_leave(struct master *m)
+{
+    notify_close(&m->notify);
+    control_leave(m->control);
+    leave_loop(m);
+}
+
 static void tear_down(struct master *m)
 {
-    for (size_t i = 0; m->children && i < m->plan->workers; i++)
-        close_channel(&m->children[i]);
-    if (m->loop) {
-        loop_unwatch(m->loop, m->child);
-        loop_unwatch(m->loop, m->term);
-        loop_unwatch(m->loop, m->hang_up);
-        loop_unwatch(m->loop, m->interrupt);
-        loop_free(m->loop);
-    }
-    free(m->children);
+    control_close(m->control);
+    leave_loop(m);
+    notify_close(&m->notify);
+    inherit_free(&m->inherited);
     listen_close(m->points);
     tls_tickets_wipe(m->tickets);
     tls_tickets_free(m->tickets);
     vm_free(m->vm);
 }
 
+static void serve(struct master *m)
+{
+    if (!child_start(&m->children[0]))
+        return;
+    m->status = 0;
+    loop_run(m->loop);
+}
+
 int master_run(struct vm *vm, const struct plan *plan, const struct log *log)
 {
-    struct master m = {.vm = vm, .plan = plan, .log = log};
+    struct master m = {.vm = vm, .plan = plan, .log = log, .status = 1};
     raise_descriptor_limit();
-    signal(SIGPIPE, SIG_IGN); /* a closed connection shows in write(2), and in OpenSSL's */
-    if (!fill_standard_descriptors()) {
-        log_error(log, "cannot start: out of descriptors");
-        m.status = 1;
-    } else if (!open_points(&m)) {
-        m.status = 1;
-    } else if (!set_up(&m) || !start_worker(&m.children[0])) {
-        log_error(log, "cannot start: out of memory or descriptors");
-        m.status = 1;
-    } else {
-        loop_run(m.loop);
+    signal(SIGPIPE, SIG_IGN);    /* a closed connection shows in write(2), and in OpenSSL's */
+    bool met = meet_manager(&m); /* first of all: it knows its sockets by their numbers */
+    if (!met || !fill_standard_descriptors()) {
+        log_error(log, "cannot start: out of %s", met ? "descriptors" : "memory");
+    } else if (open_points(&m)) {
+        if (!set_up(&m))
+            log_error(log, "cannot start: out of memory or descriptors");
+        else if (open_control(&m))
+            serve(&m);
     }
     tear_down(&m);
     return m.status;

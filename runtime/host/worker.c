@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define CODE_GOING_AWAY 1001
 
@@ -65,11 +66,41 @@ static void on_term(void *context)
     drain(context);
 }
 
+/* --- what the master says --------------------------------------------------------------------- */
+
+/* Answers with the number of the question, so that the master knows which it is for. */
+static void answer(struct worker *w, enum channel_message type, const char *number,
+                   const char *text)
+{
+    char line[1100];
+    snprintf(line, sizeof line, "%.16s%s%.1024s", number, *text ? " " : "", text);
+    channel_send(w->setup->channel, type, line);
+}
+
+static void prepare_certificates(struct worker *w, const char *number, int file)
+{
+    char why[1024] = "out of memory";
+    struct buf bytes = {0};
+    bool ok = channel_file_read(file, &bytes);
+    struct slice all = {(const char *)bytes.data, bytes.len};
+    ok = ok && listen_prepare_certificates(w->setup->points, all, why, sizeof why);
+    tls_wipe_bytes(&bytes);
+    answer(w, CHANNEL_PREPARED, number, ok ? "" : why);
+}
+
+static void count_connections(struct worker *w, const char *number)
+{
+    char count[24];
+    snprintf(count, sizeof count, "%zu", conn_set_count(vm_conns(w->setup->vm)));
+    answer(w, CHANNEL_COUNTED, number, count);
+}
+
 static void on_channel(void *context)
 {
     struct worker *w = context;
     char text[CHANNEL_TEXT_MAX + 1];
-    switch (channel_receive(w->setup->channel, text)) {
+    int file;
+    switch (channel_receive(w->setup->channel, text, &file)) {
     case CHANNEL_END:
         if (!w->draining)
             log_warn(w->setup->log, "the master process is gone; ending");
@@ -80,9 +111,24 @@ static void on_channel(void *context)
     case CHANNEL_DRAIN:
         drain(w);
         break;
+    case CHANNEL_PREPARE:
+        prepare_certificates(w, text, file);
+        break;
+    case CHANNEL_COMMIT:
+        listen_commit_certificates(w->setup->points);
+        answer(w, CHANNEL_COMMITTED, text, "");
+        break;
+    case CHANNEL_ABANDON:
+        listen_abandon_certificates(w->setup->points);
+        break;
+    case CHANNEL_COUNT:
+        count_connections(w, text);
+        break;
     default:
         break;
     }
+    if (file >= 0)
+        close(file);
 }
 
 /* --- the start -------------------------------------------------------------------------------- */

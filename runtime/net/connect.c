@@ -54,7 +54,7 @@ static bool begin_text(struct connect *c)
 
 void connect_fail(struct connect *c, enum connect_error error, const char *format, ...)
 {
-    char reason[1024];
+    char reason[2048];
     va_list args;
     va_start(args, format);
     vsnprintf(reason, sizeof reason, format, args);

@@ -207,7 +207,8 @@ static struct tls_context *open_tls(struct opening *r)
     return NULL;
 }
 
-static bool open_tcp_url(struct opening *r)
+/* Opens with `open` what the URL names, with TLS if it asks for that. */
+static bool open_secured(struct opening *r, bool (*open)(struct opening *, struct tls_context *))
 {
     struct tls_context *tls = NULL;
     if (r->asked.uri.secure && !(tls = open_tls(r)))
@@ -215,7 +216,7 @@ static bool open_tcp_url(struct opening *r)
     struct listen_point *last = *r->points;
     while (last && last->next)
         last = last->next;
-    if (open_host(r, tls))
+    if (open(r, tls))
         return true;
     /* when no point has taken it over, nobody else will free it */
     struct listen_point *first_new = last ? last->next : *r->points;
@@ -252,6 +253,46 @@ static bool open_unix(struct opening *r)
     return true;
 }
 
+/* --- inherited sockets ------------------------------------------------------------------------ */
+
+static void name_inherited(struct listen_point *p, const struct sockaddr_storage *address,
+                           const char *asked)
+{
+    const struct sockaddr_un *local = (const void *)address;
+    if (address->ss_family != AF_UNIX)
+        name_point(p, address);
+    else if (local->sun_path[0])
+        snprintf(p->url, sizeof p->url, "unix:%s", local->sun_path);
+    else
+        snprintf(p->url, sizeof p->url, "unix:@%s", local->sun_path + 1);
+    size_t len = strlen(p->url);
+    snprintf(p->url + len, sizeof p->url - len, " (systemd:%s)", asked);
+}
+
+/* Everything of that name. Each is one socket for all workers, and its file is not ours to remove.
+ */
+static bool open_inherited(struct opening *r, struct tls_context *tls)
+{
+    struct inherit *inherited = r->options->inherited;
+    const char *name = r->asked.systemd;
+    struct sockaddr_storage address;
+    char why[512];
+    do {
+        int fd = inherit_take(inherited, name, &address, why, sizeof why);
+        if (fd < 0)
+            return FAIL(r, "cannot listen on %s: %s", r->url, why);
+        struct listen_point *p = add_point(r);
+        if (!p) {
+            close(fd);
+            return false;
+        }
+        p->tls = tls;
+        p->fds[p->count++] = fd;
+        name_inherited(p, &address, name);
+    } while (inherit_has(inherited, name));
+    return true;
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 bool listen_open(const char *url, const struct listen_options *options,
@@ -260,7 +301,9 @@ bool listen_open(const char *url, const struct listen_options *options,
     struct opening r = {
         .url = url, .options = options, .points = points, .error = error, .error_size = error_size};
     bool ok = listen_url_read(url, &r.asked, error, error_size) &&
-              (r.asked.unix_path ? open_unix(&r) : open_tcp_url(&r));
+              (r.asked.unix_path ? open_unix(&r)
+               : r.asked.systemd ? open_secured(&r, open_inherited)
+                                 : open_secured(&r, open_host));
     listen_url_free(&r.asked);
     return ok;
 }

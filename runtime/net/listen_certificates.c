@@ -34,7 +34,7 @@ bool listen_read_certificates(const struct listen_point *points, struct buf *out
     return true;
 }
 
-bool listen_prepare_certificates(struct listen_point *points, struct slice bytes, char *error,
+bool listen_prepare_certificates(const struct listen_point *points, struct slice bytes, char *error,
                                  size_t size)
 {
     for (const struct listen_point *p = first(points); p; p = next(p)) {
@@ -46,13 +46,13 @@ bool listen_prepare_certificates(struct listen_point *points, struct slice bytes
     return true;
 }
 
-void listen_commit_certificates(struct listen_point *points)
+void listen_commit_certificates(const struct listen_point *points)
 {
     for (const struct listen_point *p = first(points); p; p = next(p))
         tls_context_commit(p->tls);
 }
 
-void listen_abandon_certificates(struct listen_point *points)
+void listen_abandon_certificates(const struct listen_point *points)
 {
     for (const struct listen_point *p = first(points); p; p = next(p))
         tls_context_abandon(p->tls);

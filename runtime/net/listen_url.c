@@ -8,7 +8,7 @@ struct reading {
     const char *url;
     struct listen_url *out;
     size_t certs, keys; /* options so far */
-    bool proxy, client;
+    bool proxy, client, tls;
     char *error;
     size_t error_size;
 };
@@ -73,6 +73,12 @@ static bool set_proxy(struct reading *r, const char *value)
            FAIL(r, "the option \"proxy_protocol\" is \"on\" or \"off\", not \"%s\"", value);
 }
 
+static bool set_tls(struct reading *r, const char *value)
+{
+    r->tls = strcmp(value, "on") == 0;
+    return r->tls || FAIL(r, "the option \"tls\" is \"on\", not \"%s\"", value);
+}
+
 static bool is_of_tls(struct slice name)
 {
     return slice_is(name, "cert") || slice_is(name, "key") || slice_is(name, "client_ca") ||
@@ -91,6 +97,8 @@ static bool take_option(struct reading *r, struct slice name, char *value)
         return add_client_ca(r, value);
     if (slice_is(name, "client"))
         return set_client(r, value);
+    if (slice_is(name, "tls") && r->out->systemd)
+        return set_tls(r, value);
     return FAIL(r, "unknown option \"%.*s\"; known %s", SLICE_ARG(name),
                 r->out->uri.secure ? "are cert, client, client_ca, key and proxy_protocol"
                                    : "is proxy_protocol");
@@ -124,6 +132,18 @@ static bool read_unix(struct reading *r, const char *path)
     return !query || read_options(r, slice_of(query + 1));
 }
 
+/* What to speak on an inherited socket is told by no scheme: the options do. */
+static bool read_systemd(struct reading *r, const char *name)
+{
+    size_t n = strcspn(name, "?");
+    if (!(r->out->systemd = strndup(name, n)))
+        return FAIL(r, "out of memory");
+    r->out->uri.secure = true; /* so that its options are taken */
+    bool ok = !name[n] || read_options(r, slice_of(name + n + 1));
+    r->out->uri.secure = r->tls || r->out->tls.count || r->out->client_given;
+    return ok;
+}
+
 /* Port 0 is no port of a URI: parsed without it. */
 static bool cut_port_zero(char *url)
 {
@@ -143,12 +163,16 @@ bool listen_url_read(const char *url, struct listen_url *out, char *error, size_
     *out = (struct listen_url){0};
     if (strncmp(url, "unix:", 5) == 0)
         return read_unix(&r, url + 5);
+    if (strncmp(url, "systemd:", 8) == 0)
+        return read_systemd(&r, url + 8);
     if (!(out->text = strdup(url)))
         return FAIL(&r, "out of memory");
     bool any_port = cut_port_zero(out->text);
     int failed = uri_parse(slice_of(out->text), &out->uri);
     if (failed)
-        return FAIL(&r, "%s; write ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH",
+        return FAIL(&r,
+                    "%s; write ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or "
+                    "systemd:NAME",
                     uri_error_text(failed));
     if (any_port)
         out->uri.port = 0;
@@ -160,6 +184,7 @@ bool listen_url_read(const char *url, struct listen_url *out, char *error, size_
 void listen_url_free(struct listen_url *u)
 {
     free(u->unix_path);
+    free(u->systemd);
     tls_settings_free(&u->tls);
     free(u->text);
     *u = (struct listen_url){0};

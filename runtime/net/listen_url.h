@@ -8,17 +8,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*     ws://HOST:PORT       wss://HOST:PORT       unix:PATH
+/*     ws://HOST:PORT       wss://HOST:PORT       unix:PATH       systemd:NAME
  *
- * Port 0 is any free one. Options, as a query:
+ * Port 0 is any free one; systemd: without a name is every inherited socket. Options, as a query:
  *
  *     proxy_protocol=on    connections begin with a header of the PROXY protocol
  *     cert=FILE&key=FILE   of wss: a certificate and its key; again for further ones
  *     client_ca=FILE       of wss: clients show a certificate of these authorities
- *     client=optional      of wss: or none; "required" is the default */
+ *     client=optional      of wss: or none; "required" is the default
+ *     tls=on               of systemd: TLS with the certificates of the settings; with one of the
+ *                          three options above there is TLS anyway */
 struct listen_url {
     struct uri uri;  /* of `text`; port 0 for any */
-    char *unix_path; /* NULL: TCP */
+    char *unix_path; /* NULL: none */
+    char *systemd;   /* name of inherited sockets, "" for any; NULL: none */
     bool proxy_protocol;
     struct tls_settings tls; /* what the URL says */
     bool client_given;       /* client_ca or client is among it */

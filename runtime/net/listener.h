@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "net/conn.h"
+#include "net/inherit.h"
 #include "net/tls.h"
 #include "net/unix_socket.h"
 
@@ -12,7 +13,8 @@
 
 /* One address to listen on, and a socket of its own for each worker: with SO_REUSEPORT the kernel
  * spreads connections over them, and since the master keeps them open, what waits in the backlog
- * of a worker that died is there for the next one. A Unix socket is one socket for all. */
+ * of a worker that died is there for the next one. A Unix socket, and one that was inherited, is
+ * one socket for all. */
 struct listen_point {
     char url[256];            /* as bound: the real port, the real address */
     struct unix_socket local; /* path NULL: TCP */
@@ -28,12 +30,13 @@ struct listen_options {
     size_t workers;
     const struct tls_settings *tls; /* of wss URLs that name no certificates; count 0: none */
     struct tls_tickets *tickets;
+    struct inherit *inherited; /* for systemd: URLs; what they name is taken out of it */
 };
 
 /* Opens what a URL names, appended to *points (several when a host name has several addresses):
  *
  *     ws://127.0.0.1:8080   ws://[::1]:8080   wss://0.0.0.0:8443?cert=FILE&key=FILE
- *     unix:/run/app.sock
+ *     unix:/run/app.sock   systemd:   systemd:web?cert=FILE&key=FILE
  *
  * The options behind the `?` are those of listen_url.h. false: `error` says what is wrong and what
  * to do. */
@@ -51,10 +54,10 @@ bool listen_has_certificates(const struct listen_point *points);
 /* The content of all files, keys too: release it with tls_wipe_bytes. */
 bool listen_read_certificates(const struct listen_point *points, struct buf *out, char *error,
                               size_t size);
-bool listen_prepare_certificates(struct listen_point *points, struct slice bytes, char *error,
+bool listen_prepare_certificates(const struct listen_point *points, struct slice bytes, char *error,
                                  size_t size);
-void listen_commit_certificates(struct listen_point *points);
-void listen_abandon_certificates(struct listen_point *points);
+void listen_commit_certificates(const struct listen_point *points);
+void listen_abandon_certificates(const struct listen_point *points);
 
 /* Each certificate that is in use, with its listener. */
 void listen_each_certificate(const struct listen_point *points,

@@ -16,21 +16,19 @@
 #define TRY_MS 1500
 #define TRIES 2
 
+/* At once: one of UDP and one of TCP for each server. One that finds no room is not watched, and
+ * its questions go to the next server when they are due. */
+#define SOCKETS 16
+
 struct resolver {
     struct loop *loop;
     char *servers;
     ares_channel channel; /* NULL: not needed yet */
     bool library;         /* ares_library_init was called */
     size_t waiting;       /* lookups that c-ares has */
-    struct list sockets;  /* of struct watched */
+    ev_io sockets[SOCKETS];
     struct timer retry;
     struct timespec settings; /* resolv.conf as of the channel's making */
-};
-
-struct watched {
-    struct list node;
-    ev_io io;
-    struct resolver *resolver;
 };
 
 struct lookup {
@@ -67,53 +65,40 @@ static void on_retry(struct timer *t)
 
 static void on_io(struct ev_loop *ev, ev_io *w, int events)
 {
-    struct watched *s = w->data;
-    struct resolver *r = s->resolver;
-    int fd = s->io.fd;
+    struct resolver *r = w->data;
+    int fd = w->fd;
     (void)ev;
-    /* this may end and free the watcher */
+    /* this may end the watcher, and give it to another socket */
     ares_process_fd(r->channel, events & EV_READ ? fd : ARES_SOCKET_BAD,
                     events & EV_WRITE ? fd : ARES_SOCKET_BAD);
     set_retry(r);
 }
 
-static struct watched *find_watched(struct resolver *r, int fd)
+/* The watcher of a socket, else a free one; NULL: there is none. */
+static ev_io *find_watcher(struct resolver *r, int fd)
 {
-    for (struct list *node = r->sockets.next; node != &r->sockets; node = node->next) {
-        struct watched *s = list_entry(node, struct watched, node);
-        if (s->io.fd == fd)
-            return s;
+    ev_io *unused = NULL;
+    for (size_t i = 0; i < SOCKETS; i++) {
+        if (!ev_is_active(&r->sockets[i]))
+            unused = &r->sockets[i];
+        else if (r->sockets[i].fd == fd)
+            return &r->sockets[i];
     }
-    return NULL;
-}
-
-static struct watched *watch(struct resolver *r, int fd)
-{
-    struct watched *s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL; /* that query ends by its time limit */
-    s->resolver = r;
-    ev_io_init(&s->io, on_io, fd, 0);
-    s->io.data = s;
-    list_push(&r->sockets, &s->node);
-    return s;
+    return unused;
 }
 
 static void on_socket_state(void *context, ares_socket_t fd, int readable, int writable)
 {
     struct resolver *r = context;
-    struct watched *s = find_watched(r, fd);
+    ev_io *w = find_watcher(r, fd);
     int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
-    if (!s && !(events && (s = watch(r, fd))))
+    if (!w)
         return;
-    ev_io_stop(loop_ev(r->loop), &s->io);
-    if (events) {
-        ev_io_set(&s->io, fd, events);
-        ev_io_start(loop_ev(r->loop), &s->io);
-    } else {
-        list_remove(&s->node);
-        free(s);
-    }
+    ev_io_stop(loop_ev(r->loop), w);
+    if (!events)
+        return;
+    ev_io_set(w, fd, events);
+    ev_io_start(loop_ev(r->loop), w);
 }
 
 static struct timespec settings_time(void)
@@ -169,7 +154,10 @@ struct resolver *resolve_new(struct loop *loop, const char *servers)
     if (!r)
         return NULL;
     r->loop = loop;
-    list_init(&r->sockets);
+    for (size_t i = 0; i < SOCKETS; i++) {
+        ev_init(&r->sockets[i], on_io);
+        r->sockets[i].data = r;
+    }
     r->retry.fire = on_retry;
     if (servers && !(r->servers = strdup(servers))) {
         free(r);
@@ -265,12 +253,10 @@ static const char *reason_text(int status)
         return "the name has no address";
     case ARES_ETIMEOUT:
         return "the name server does not answer";
-    case ARES_ECONNREFUSED:
-        return "no name server could answer";
+    case ARES_ECONNREFUSED: /* c-ares says so of SERVFAIL and REFUSED too */
     case ARES_ESERVFAIL:
-        return "the name server failed to find out (SERVFAIL)";
     case ARES_EREFUSED:
-        return "the name server refuses to answer";
+        return "the name server is not reachable, or answers with a failure";
     case ARES_EBADRESP:
         return "the name server's answer is malformed";
     case ARES_EBADNAME:

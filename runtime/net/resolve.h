@@ -1,5 +1,6 @@
 /* Host name to addresses, without blocking the loop: numbers as they are, localhost (RFC 6761
- * section 6.3), /etc/hosts, then DNS (c-ares), both families at once.
+ * section 6.3), /etc/hosts (or the file that CARES_HOSTS names), then DNS (c-ares), both families
+ * at once.
  *
  * The system's settings (nsswitch.conf, resolv.conf with its search domains) are kept, and read
  * again when resolv.conf has changed. */

@@ -140,7 +140,7 @@ static bool take_quoted(struct slice *rest, struct pair *out)
 
 static bool take_token(struct slice *rest, char end, struct slice *out)
 {
-    const char *stop = rest->len ? memchr(rest->ptr, end, rest->len) : NULL;
+    const char *stop = memchr(rest->ptr, end, rest->len);
     size_t n = stop ? (size_t)(stop - rest->ptr) : rest->len;
     const char *start = rest->ptr;
     *out = http_trim((struct slice){start, n});

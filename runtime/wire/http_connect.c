@@ -13,18 +13,22 @@
 static bool are_credentials(struct slice s)
 {
     bool colon = false;
+    if (s.len > INT_MAX)
+        return false; /* more than the encoder takes */
     for (size_t i = 0; i < s.len; i++) {
         if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7F)
             return false;
         colon = colon || s.ptr[i] == ':';
     }
-    return colon && s.len <= INT_MAX;
+    return colon;
 }
 
 static bool write_credentials(struct buf *out, struct slice credentials)
 {
+    if (!are_credentials(credentials) || !buf_append_str(out, BASIC))
+        return false;
     size_t size = (credentials.len + 2) / 3 * 4;
-    if (!are_credentials(credentials) || !buf_append_str(out, BASIC) || !buf_reserve(out, size + 1))
+    if (!buf_reserve(out, size + 1))
         return false;
     EVP_EncodeBlock(out->data + out->len, (const unsigned char *)credentials.ptr,
                     (int)credentials.len);

@@ -85,9 +85,9 @@ int network_list_add(struct network_list *l, struct slice text)
     if (rc != 0)
         return rc;
     if (l->count == l->room) {
+        /* twice the size of what is allocated already: that does not wrap around */
         size_t room = l->room ? l->room * 2 : 4;
-        struct network *list =
-            room <= SIZE_MAX / sizeof n ? realloc(l->list, room * sizeof n) : NULL;
+        struct network *list = realloc(l->list, room * sizeof n);
         if (!list)
             return NETWORK_ERR_MEMORY;
         l->list = list;

@@ -46,7 +46,8 @@ end
 -- what core.connect answers, each a list of results), `attempts` (its arguments), `blocked` (why nothing can wait).
 function support.new()
     local core = {
-        calls = {}, timers = {}, is_loading = false, version = "0.1.0", time = 1700000000.5, outcomes = {}, attempts = {},
+        calls = {}, timers = {}, is_loading = false, version = "0.1.0", time = 1700000000.5,
+        outcomes = {}, attempts = {},
     }
 
     local function noted(name)

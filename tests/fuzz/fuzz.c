@@ -81,14 +81,12 @@ int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile v
     __attribute__((weak));
 size_t __sanitizer_get_allocated_size(const volatile void *ptr) __attribute__((weak));
 
-static size_t heap, most;
+static size_t heap;
 
 static void on_malloc(const volatile void *ptr, size_t n)
 {
     (void)ptr;
     heap += n;
-    if (heap > most)
-        most = heap;
 }
 
 static void on_free(const volatile void *ptr)
@@ -108,12 +106,7 @@ size_t fuzz_heap(void)
     return heap;
 }
 
-void fuzz_heap_mark(void)
+size_t fuzz_heap_size(const void *ptr)
 {
-    most = heap;
-}
-
-size_t fuzz_heap_most(void)
-{
-    return most;
+    return ptr && __sanitizer_get_allocated_size ? __sanitizer_get_allocated_size(ptr) : 0;
 }

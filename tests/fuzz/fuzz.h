@@ -54,10 +54,8 @@ struct fuzz_chop fuzz_chop_of(uint8_t how);
 /* The next piece's size: 1 to `left`, which is not 0. */
 size_t fuzz_piece(struct fuzz_chop *chop, size_t left);
 
-/* Bytes that are allocated now, and how many were at most since fuzz_heap_mark. Under ASan alone;
- * else 0. */
+/* Bytes that are allocated, altogether and at one place. Under ASan alone; else 0. */
 size_t fuzz_heap(void);
-void fuzz_heap_mark(void);
-size_t fuzz_heap_most(void);
+size_t fuzz_heap_size(const void *ptr);
 
 #endif

@@ -106,7 +106,7 @@ static bool feed_piece(struct run *r, const unsigned char *bytes, size_t n)
     struct session_event event;
     int rc;
     r->arrived += n;
-    r->lent = n;
+    r->lent = fuzz_heap_size(piece);
     session_feed(&r->session, piece, n);
     while ((rc = session_next(&r->session, &event)) == SESSION_EVENT) {
         CHECK(!r->over);
@@ -114,9 +114,8 @@ static bool feed_piece(struct run *r, const unsigned char *bytes, size_t n)
         record_event(r->record, &event);
         check_memory(r);
         if (r->settings->stop && ++r->events % r->settings->stop == 0) {
-            size_t unread = session_unread(&r->session);
             feed_again(r, &piece);
-            r->lent = unread;
+            r->lent = fuzz_heap_size(piece);
         }
     }
     check_memory(r);

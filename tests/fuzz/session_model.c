@@ -134,7 +134,6 @@ static void begin_message(struct model *m, const struct frame_header *h)
 {
     m->kind = h->opcode;
     m->compressed = h->rsv != 0;
-    m->frames = 0;
     m->packed = 0;
     m->utf8 = UTF8_START;
     m->message.len = 0;
@@ -173,6 +172,7 @@ static int take_data(struct model *m, const struct frame_header *h, const unsign
     };
     record_event(m->out, &event);
     m->kind = 0;
+    m->frames = 0;
     return 0;
 }
 

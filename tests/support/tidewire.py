@@ -60,14 +60,16 @@ class Server:
     listen   the URLs to listen on; port 0 lets the kernel choose
     args     further arguments
     env      further environment variables
+    pass_fds descriptors that it inherits
     """
 
-    def __init__(self, app, *args, listen=("ws://127.0.0.1:0",), env=None):
+    def __init__(self, app, *args, listen=("ws://127.0.0.1:0",), env=None, pass_fds=()):
         self.listen = list(listen)
         self.command = [binary(), "run", str(app), *args]
         for url in self.listen:
             self.command += ["--listen", url]
         self.environment = {**os.environ, **(env or {})}
+        self.pass_fds = pass_fds
         self.process = None
 
     def start(self, timeout=30):
@@ -76,6 +78,7 @@ class Server:
             self.command,
             cwd=ROOT,
             env=self.environment,
+            pass_fds=self.pass_fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

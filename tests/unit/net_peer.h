@@ -148,6 +148,7 @@ static inline void peer_on_accepting(struct ev_loop *ev, ev_io *w, int events)
         return;
     p->accepted++;
     p->heads = 0;
+    p->in[0] = '\0';
     p->in_len = p->seen = p->out_len = p->out_at = 0;
     p->ended = false;
     ev_io_init(&p->reading, peer_on_reading, p->fd, EV_READ);

@@ -1,5 +1,6 @@
-/* The rules of RFC 6455 sections 5 to 8 as vectors: frames, the events they cause, and the error
- * that ends them. test_session.c gives each to both roles, cut in every way. */
+/* The rules of RFC 6455 sections 5 to 8 and of RFC 7692 sections 6 and 7.2 as vectors: frames, the
+ * events they cause, and the error that ends them. test_session.c gives each to both roles, with
+ * and without permessage-deflate, cut in every way. */
 #ifndef TIDEWIRE_TESTS_UNIT_SESSION_VECTORS_H
 #define TIDEWIRE_TESTS_UNIT_SESSION_VECTORS_H
 
@@ -15,6 +16,10 @@ struct part {
     size_t n;
 };
 
+/* What is agreed; without takeover, each message starts with an empty window. */
+enum mode { MODE_PLAIN = 1, MODE_DEFLATE = 2, MODE_TAKEOVER = 4 };
+#define MODE_COMPRESSED (MODE_DEFLATE | MODE_TAKEOVER)
+
 struct vector {
     const char *name;
     struct part parts[7]; /* up to 6, then one without payload */
@@ -22,6 +27,7 @@ struct vector {
     int error;                    /* 0: none */
     bool unfinished;              /* ends in the middle of a message or a frame */
     struct session_limits limits; /* 0: roomy */
+    unsigned modes;               /* enum mode bits; 0: the same in all */
 };
 
 #define AUTO (-1)
@@ -42,6 +48,18 @@ struct vector {
 #define BINARY_BEGIN 0x02
 #define MIDDLE 0x00
 #define LAST 0x80
+
+/* Hello, compressed */
+#define HELLO_BEGIN "\xF2\x48\xCD"
+#define HELLO_END "\xC9\xC9\x07\x00"
+#define HELLO HELLO_BEGIN HELLO_END
+#define HELLO_FINAL "\xF3\x48\xCD\xC9\xC9\x07\x00" /* its block has BFINAL */
+#define HELLO_AGAIN "\xF2\x00\x11\x00\x00"         /* H, and four bytes from five bytes before */
+#define STORED_4 "\x00\x04\x00\xFB\xFF"            /* four bytes follow as they are */
+
+#define PACKED_TEXT (TEXT | FRAME_RSV1)
+#define PACKED_TEXT_BEGIN (TEXT_BEGIN | FRAME_RSV1)
+#define PACKED_BINARY (BINARY | FRAME_RSV1)
 
 #define X5 "xxxxx"
 #define X25 X5 X5 X5 X5 X5
@@ -109,7 +127,9 @@ static const struct vector vectors[] = {
  .events = "text(a) ", .error = FRAME_ERR_CONTROL_LENGTH},
 
 /* reserved bits and opcodes, lengths (5.2) */
-{.name = "RSV1", .parts = {FRAME(TEXT | FRAME_RSV1, "a")}, .events = "", .error = SESSION_ERR_RSV},
+{.name = "RSV1", .parts = {FRAME(TEXT | FRAME_RSV1, "a")}, .events = "", .error = SESSION_ERR_RSV, .modes = MODE_PLAIN},
+{.name = "RSV1 on a first fragment", .parts = {FRAME(BINARY_BEGIN | FRAME_RSV1, "")},
+ .events = "", .error = SESSION_ERR_RSV, .modes = MODE_PLAIN},
 {.name = "RSV2", .parts = {FRAME(BINARY | FRAME_RSV2, "")}, .events = "", .error = SESSION_ERR_RSV},
 {.name = "RSV3", .parts = {FRAME(TEXT_BEGIN | FRAME_RSV3, "a")}, .events = "", .error = SESSION_ERR_RSV},
 {.name = "RSV1 on a continuation", .parts = {FRAME(TEXT_BEGIN, "a"), FRAME(LAST | FRAME_RSV1, "b")},
@@ -188,6 +208,110 @@ static const struct vector vectors[] = {
  .events = "", .error = SESSION_ERR_FRAGMENTS, .limits.fragments = 3},
 {.name = "empty fragments over the limit", .parts = {FRAME(TEXT_BEGIN, ""), FRAME(MIDDLE, ""), FRAME(MIDDLE, "")},
  .events = "", .error = SESSION_ERR_FRAGMENTS, .limits.fragments = 2},
+
+/* compressed messages: RFC 7692 section 7.2.3, in its order */
+{.name = "compressed", .parts = {FRAME(PACKED_TEXT, HELLO)}, .events = "text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "compressed, in fragments", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(LAST, HELLO_END)},
+ .events = "text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "window of the message before", .parts = {FRAME(PACKED_TEXT, HELLO), FRAME(PACKED_TEXT, HELLO_AGAIN)},
+ .events = "text(Hello) text(Hello) ", .modes = MODE_TAKEOVER},
+{.name = "window of the message before, not kept", .parts = {FRAME(PACKED_TEXT, HELLO), FRAME(PACKED_TEXT, HELLO_AGAIN)},
+ .events = "text(Hello) ", .error = SESSION_ERR_DEFLATE, .modes = MODE_DEFLATE},
+{.name = "block without compression", .parts = {FRAME(PACKED_TEXT, "\x00\x05\x00\xFA\xFFHello\x00")},
+ .events = "text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "block with BFINAL", .parts = {FRAME(PACKED_TEXT, HELLO_FINAL "\x00")},
+ .events = "text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "two blocks", .parts = {FRAME(PACKED_TEXT, "\xF2\x48\x05\x00\x00\x00\xFF\xFF\xCA\xC9\xC9\x07\x00")},
+ .events = "text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "compressed nothing", .parts = {FRAME(PACKED_TEXT, "\x00"), FRAME(PACKED_BINARY, "\x00")},
+ .events = "text() binary() ", .modes = MODE_COMPRESSED},
+
+/* compressed messages among others */
+{.name = "compressed without a byte", .parts = {FRAME(PACKED_TEXT, ""), FRAME(PACKED_BINARY, HELLO)},
+ .events = "text() binary(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "compressed and plain", .parts = {FRAME(PACKED_TEXT, HELLO), FRAME(TEXT, "plain"), FRAME(PACKED_BINARY, HELLO), FRAME(BINARY, "")},
+ .events = "text(Hello) text(plain) binary(Hello) binary() ", .modes = MODE_COMPRESSED},
+{.name = "a plain message is not in the window",
+ .parts = {FRAME(PACKED_TEXT, HELLO), FRAME(TEXT, X25), FRAME(PACKED_TEXT, ""), FRAME(PACKED_TEXT, HELLO_AGAIN)},
+ .events = "text(Hello) text(" X25 ") text() text(Hello) ", .modes = MODE_TAKEOVER},
+{.name = "control frames between compressed fragments",
+ .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(PING, "one"), FRAME(MIDDLE, ""), FRAME(PONG, "two"), FRAME(MIDDLE, HELLO_END), FRAME(LAST, "")},
+ .events = "ping(one) pong(two) text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "empty compressed fragments", .parts = {FRAME(PACKED_TEXT_BEGIN, ""), FRAME(MIDDLE, HELLO_BEGIN), FRAME(PING, ""), FRAME(LAST, HELLO_END)},
+ .events = "ping() text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "empty compressed fragments, and nothing else", .parts = {FRAME(PACKED_TEXT_BEGIN, ""), FRAME(MIDDLE, ""), FRAME(LAST, "\x00"), FRAME(TEXT, "a")},
+ .events = "text() text(a) ", .modes = MODE_COMPRESSED},
+{.name = "Close between compressed fragments", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(CLOSE, "\x03\xE8" "bye"), FRAME(LAST, HELLO_END)},
+ .events = "close 1000(bye) ", .modes = MODE_COMPRESSED},
+{.name = "compressed first fragment only", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO)}, .events = "", .unfinished = true, .modes = MODE_COMPRESSED},
+
+/* BFINAL is no end of a message */
+{.name = "two blocks with BFINAL are one message", .parts = {FRAME(PACKED_TEXT, HELLO_FINAL HELLO_FINAL "\x00"), FRAME(TEXT, "a")},
+ .events = "text(HelloHello) text(a) ", .modes = MODE_COMPRESSED},
+{.name = "BFINAL in a fragment", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_FINAL), FRAME(PING, ""), FRAME(LAST, HELLO)},
+ .events = "ping() text(HelloHello) ", .modes = MODE_COMPRESSED},
+{.name = "reference over BFINAL", .parts = {FRAME(PACKED_TEXT, HELLO_FINAL HELLO_AGAIN)},
+ .events = "text(HelloHello) ", .modes = MODE_COMPRESSED},
+{.name = "reference over BFINAL to the message before", .parts = {FRAME(PACKED_TEXT, HELLO_FINAL), FRAME(PACKED_TEXT, HELLO_AGAIN)},
+ .events = "text(Hello) text(Hello) ", .modes = MODE_TAKEOVER},
+{.name = "BFINAL as the last", .parts = {FRAME(PACKED_TEXT, HELLO_FINAL), FRAME(PACKED_TEXT, "\x01"), FRAME(PACKED_TEXT, HELLO)},
+ .events = "text(Hello) text() text(Hello) ", .modes = MODE_COMPRESSED},
+{.name = "garbage behind BFINAL", .parts = {FRAME(PACKED_TEXT, HELLO_FINAL "\x07")},
+ .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+
+/* RSV1 has its places; the other bits have none */
+{.name = "RSV1 on a compressed continuation", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(LAST | FRAME_RSV1, HELLO_END)},
+ .events = "", .error = SESSION_ERR_RSV, .modes = MODE_COMPRESSED},
+{.name = "RSV1 on a Close", .parts = {FRAME(PACKED_TEXT, HELLO), FRAME(CLOSE | FRAME_RSV1, "")},
+ .events = "text(Hello) ", .error = SESSION_ERR_RSV, .modes = MODE_COMPRESSED},
+{.name = "RSV1 and RSV2", .parts = {FRAME(PACKED_TEXT | FRAME_RSV2, HELLO)},
+ .events = "", .error = SESSION_ERR_RSV, .modes = MODE_COMPRESSED},
+{.name = "RSV1 and RSV3", .parts = {FRAME(PACKED_TEXT | FRAME_RSV3, HELLO)},
+ .events = "", .error = SESSION_ERR_RSV, .modes = MODE_COMPRESSED},
+{.name = "compressed message in another", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(PACKED_TEXT, HELLO)},
+ .events = "", .error = SESSION_ERR_CONTINUATION, .modes = MODE_COMPRESSED},
+
+/* no DEFLATE data */
+{.name = "reserved kind of block", .parts = {DECLARE(PACKED_TEXT, 100, "", "\x06")},
+ .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+{.name = "lengths of a stored block that differ", .parts = {FRAME(PACKED_TEXT_BEGIN, "\x00\x05\x00\x05"), DECLARE(MIDDLE, 9, "", "\x00")},
+ .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+{.name = "reference to what never was", .parts = {FRAME(TEXT, "H"), FRAME(PACKED_TEXT, HELLO_AGAIN)},
+ .events = "text(H) ", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+{.name = "cut in a block", .parts = {FRAME(PACKED_TEXT, HELLO_BEGIN)},
+ .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+{.name = "cut in a block, by an empty fragment", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(LAST, "")},
+ .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+
+/* inflated text is UTF-8, judged as it comes out */
+{.name = "inflated impossible byte in mid-frame", .parts = {DECLARE(PACKED_TEXT, 100, "", STORED_4 "ab\xFF")},
+ .events = "", .error = SESSION_ERR_UTF8, .modes = MODE_COMPRESSED},
+{.name = "impossible byte, then no DEFLATE data", .parts = {FRAME(PACKED_TEXT, STORED_4 "abc\xFF\x06")},
+ .events = "", .error = SESSION_ERR_UTF8, .modes = MODE_COMPRESSED},
+{.name = "inflated text ends in a code point", .parts = {FRAME(PACKED_TEXT, STORED_4 "ab\xE2\x82\x00")},
+ .events = "", .error = SESSION_ERR_UTF8, .modes = MODE_COMPRESSED},
+{.name = "code point over compressed fragments",
+ .parts = {FRAME(PACKED_TEXT_BEGIN, STORED_4 "a\xF0"), FRAME(PING, "\x80"), FRAME(MIDDLE, "\x9F\x8C"), FRAME(LAST, STORED_4 "\x8A" "bcd\x00")},
+ .events = "ping(\x80) text(a\xF0\x9F\x8C\x8A" "bcd) ", .modes = MODE_COMPRESSED},
+{.name = "inflated binary is not judged", .parts = {FRAME(PACKED_BINARY, STORED_4 "ab\xFF\xC3\x00"), FRAME(TEXT, "\xC3\xA9")},
+ .events = "binary(ab\xFF\xC3) text(\xC3\xA9) ", .modes = MODE_COMPRESSED},
+
+/* limits: of what is inflated, and roomier ones of what is compressed */
+{.name = "inflated up to the limit", .parts = {FRAME(PACKED_TEXT, HELLO), FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(LAST, HELLO_END)},
+ .events = "text(Hello) text(Hello) ", .limits.message = 5, .modes = MODE_COMPRESSED},
+{.name = "inflated over the limit", .parts = {DECLARE(PACKED_TEXT, 100, "", HELLO "\x00\x00\xFF\xFF" HELLO)},
+ .events = "", .error = SESSION_ERR_TOO_BIG, .limits.message = 9, .modes = MODE_COMPRESSED},
+{.name = "inflated over the limit by the last byte", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(LAST, HELLO_END)},
+ .events = "", .error = SESSION_ERR_TOO_BIG, .limits.message = 4, .modes = MODE_COMPRESSED},
+{.name = "compressed up to its limit", .parts = {DECLARE(PACKED_TEXT, 127, "\0\0\0\0\0\1\0\x0A", "")},
+ .events = "", .unfinished = true, .limits.message = 5, .modes = MODE_COMPRESSED},
+{.name = "compressed over its limit", .parts = {DECLARE(PACKED_TEXT, 127, "\0\0\0\0\0\1\0\x0B", "")},
+ .events = "", .error = SESSION_ERR_TOO_BIG, .limits.message = 5, .modes = MODE_COMPRESSED},
+{.name = "compressed over its limit together",
+ .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO), DECLARE(MIDDLE, 127, "\0\0\0\0\0\1\0\x04", "")},
+ .events = "", .error = SESSION_ERR_TOO_BIG, .limits.message = 5, .modes = MODE_COMPRESSED},
+{.name = "compressed fragments over the limit", .parts = {FRAME(PACKED_TEXT_BEGIN, ""), FRAME(MIDDLE, ""), FRAME(LAST, "")},
+ .events = "", .error = SESSION_ERR_FRAGMENTS, .limits.fragments = 2, .modes = MODE_COMPRESSED},
 };
 /* clang-format on */
 

@@ -2,6 +2,7 @@
 #include "support.h"
 #include "wire/http_connect.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,6 +75,12 @@ static void refuses_what_has_no_place(void **state)
     for (size_t i = 0; i < COUNT(credentials); i++)
         check(slice_of("a"), 80, slice_of(credentials[i]), NULL);
     check(slice_of("a"), 80, (struct slice){"user:\0", 6}, NULL);
+    /* more than the encoder could take is refused before it is read */
+    struct buf much = {0};
+    assert_false(
+        http_connect_write(&much, slice_of("a"), 80, (struct slice){"u:p", (size_t)INT_MAX + 1}));
+    assert_int_equal(much.len, 0);
+    buf_free(&much);
     /* names of every length: as many characters as a name may have, and no overflow */
     char host[1024];
     for (size_t n = 1; n < sizeof host; n++) {

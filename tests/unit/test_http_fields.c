@@ -266,7 +266,7 @@ static void has_words_for_statuses_and_errors(void **state)
     } cases[] = {
         {HTTP_ERR_LINE, 400},     {HTTP_ERR_NEWLINE, 400}, {HTTP_ERR_HEADER, 400},
         {HTTP_ERR_HEADERS, 431},  {HTTP_ERR_VERSION, 505}, {HTTP_ERR_LENGTH, 400},
-        {HTTP_ERR_ENCODING, 501}, {HTTP_ERR_HOST, 400},
+        {HTTP_ERR_ENCODING, 501}, {HTTP_ERR_HOST, 400},    {0, 400},
     };
     size_t count = sizeof cases / sizeof cases[0];
     for (size_t i = 0; i < count; i++) {

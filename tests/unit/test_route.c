@@ -195,6 +195,9 @@ static void refuses_bad_patterns(void **state)
         {"/:/a", ROUTE_ERR_NAME},
         {"/:1a", ROUTE_ERR_NAME},
         {"/:a-b", ROUTE_ERR_NAME},
+        {"/:a@", ROUTE_ERR_NAME},
+        {"/:a{", ROUTE_ERR_NAME},
+        {"/:{", ROUTE_ERR_NAME},
         {"/::a", ROUTE_ERR_NAME},
         {"/:\xC3\xA9", ROUTE_ERR_NAME},
         {"/:a/:a", ROUTE_ERR_NAME},
@@ -221,7 +224,7 @@ static void refuses_bad_patterns(void **state)
     assert_non_null(strstr(out, " a=1 b=2 "));
     assert_non_null(strstr(out, " o=15 p=16 []"));
     route_table_free(t);
-    for (int a = ROUTE_ERR_MEMORY; a <= ROUTE_ERR_SLASH; a++)
+    for (int a = ROUTE_ERR_MEMORY; a <= 0; a++)
         for (int b = ROUTE_ERR_MEMORY; b < a; b++)
             assert_string_not_equal(route_error_text(a), route_error_text(b));
 }

@@ -9,6 +9,7 @@
 
 #include "session_log.h"
 #include "session_vectors.h"
+#include "wire/deflate.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MIB ((size_t)1 << 20)
@@ -70,19 +71,36 @@ static void assert_over(struct session *s)
 struct vector_run {
     const struct vector *vector;
     enum session_role role;
+    enum mode mode;
+    struct deflate_pool *pool;
 };
+
+/* Windows of 8 bits are enough for the vectors. */
+static void use_deflate(struct session *s, const struct vector_run *run)
+{
+    static const struct deflate_settings settings = DEFLATE_SETTINGS_DEFAULT;
+    bool takeover = run->mode == MODE_TAKEOVER;
+    struct deflate_params agreed = {takeover, takeover, 8, 8};
+    struct deflate *d = deflate_new(run->pool, &agreed, run->role == SESSION_SERVER, &settings);
+    assert_non_null(d);
+    session_use_deflate(s, d);
+}
 
 static void run_vector(struct feed *f, void *context)
 {
     const struct vector_run *run = context;
     const struct vector *v = run->vector;
     char how[32], where[120];
-    snprintf(where, sizeof where, "%s to a %s, %s", v->name,
-             run->role == SESSION_SERVER ? "server" : "client", feed_how(f, how));
-    struct session_limits limits = {v->limits.message ? v->limits.message : roomy.message,
-                                    v->limits.fragments ? v->limits.fragments : roomy.fragments};
+    snprintf(where, sizeof where, "%s to a %s, mode %d, %s", v->name,
+             run->role == SESSION_SERVER ? "server" : "client", run->mode, feed_how(f, how));
+    struct session_limits limits = {
+        .message = v->limits.message ? v->limits.message : roomy.message,
+        .fragments = v->limits.fragments ? v->limits.fragments : roomy.fragments,
+    };
     struct session s;
     session_init(&s, run->role, &limits);
+    if (run->mode != MODE_PLAIN)
+        use_deflate(&s, run);
     struct buf log = {0};
     unsigned char *piece;
     size_t n;
@@ -98,24 +116,36 @@ static void run_vector(struct feed *f, void *context)
     assert_log(&log, v->events, strlen(v->events), where);
     if (session_is_idle(&s) == v->unfinished)
         fail_msg("%s: idle is %d", where, !v->unfinished);
-    if (!v->unfinished && s.assembly)
+    if (!v->unfinished && session_held(&s))
         fail_msg("%s: holds memory between messages", where);
     if (v->error || strstr(v->events, "close "))
         assert_over(&s);
     session_free(&s);
 }
 
+static void give_vector(const struct vector *v, enum session_role role, enum mode mode,
+                        struct deflate_pool *pool)
+{
+    struct vector_run run = {v, role, mode, pool};
+    struct buf wire = {0};
+    if (v->modes && !(v->modes & mode))
+        return;
+    for (const struct part *p = v->parts; p->payload; p++)
+        write_part(&wire, p, role == SESSION_SERVER ? key : NULL);
+    feed_every_way(wire.data, wire.len, run_vector, &run);
+    buf_free(&wire);
+}
+
 static void test_vectors_in_every_way(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(vectors) * 2; i++) {
-        struct vector_run run = {&vectors[i / 2], i % 2 ? SESSION_CLIENT : SESSION_SERVER};
-        struct buf wire = {0};
-        for (const struct part *p = run.vector->parts; p->payload; p++)
-            write_part(&wire, p, run.role == SESSION_SERVER ? key : NULL);
-        feed_every_way(wire.data, wire.len, run_vector, &run);
-        buf_free(&wire);
-    }
+    struct deflate_pool pool = {0};
+    for (size_t i = 0; i < COUNT(vectors); i++)
+        for (unsigned mode = MODE_PLAIN; mode <= MODE_TAKEOVER; mode *= 2) {
+            give_vector(&vectors[i], SESSION_SERVER, (enum mode)mode, &pool);
+            give_vector(&vectors[i], SESSION_CLIENT, (enum mode)mode, &pool);
+        }
+    deflate_pool_free(&pool);
 }
 
 /* --- lengths, masking and close codes: told from the header ------------------------------- */
@@ -467,8 +497,9 @@ static void test_errors_have_codes_and_words(void **state)
         {FRAME_ERR_LENGTH_SIGN, 1002},      {SESSION_ERR_RSV, 1002},
         {SESSION_ERR_MASK, 1002},           {SESSION_ERR_CONTINUATION, 1002},
         {SESSION_ERR_CLOSE_LENGTH, 1002},   {SESSION_ERR_CLOSE_CODE, 1002},
-        {SESSION_ERR_UTF8, 1007},           {SESSION_ERR_FRAGMENTS, 1008},
-        {SESSION_ERR_TOO_BIG, 1009},        {SESSION_ERR_MEMORY, 1011},
+        {SESSION_ERR_UTF8, 1007},           {SESSION_ERR_DEFLATE, 1007},
+        {SESSION_ERR_FRAGMENTS, 1008},      {SESSION_ERR_TOO_BIG, 1009},
+        {SESSION_ERR_RATIO, 1009},          {SESSION_ERR_MEMORY, 1011},
     };
     for (size_t i = 0; i < COUNT(errors); i++) {
         const char *text = session_error_text(errors[i].error);

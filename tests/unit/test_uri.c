@@ -474,6 +474,8 @@ static void appends_nothing_when_memory_is_short(void **state)
     assert_false(uri_query_decode(slice_of("a"), &out));
     assert_false(uri_encode_path(slice_of("a"), &out));
     allocations_succeed();
+    /* three times as much would be less than that, if it wrapped around */
+    assert_false(uri_encode_path((struct slice){"a", SIZE_MAX / 3 + 1}, &out));
     assert_int_equal(out.len, 0);
     buf_free(&out);
 }
@@ -481,7 +483,7 @@ static void appends_nothing_when_memory_is_short(void **state)
 static void has_words_for_errors(void **state)
 {
     (void)state;
-    for (int a = URI_ERR_MEMORY; a <= URI_ERR_SCHEME; a++)
+    for (int a = URI_ERR_MEMORY; a <= 0; a++)
         for (int b = URI_ERR_MEMORY; b < a; b++)
             assert_string_not_equal(uri_error_text(a), uri_error_text(b));
 }

@@ -11,10 +11,12 @@ cli.DONE, cli.FAILED, cli.USAGE = 0, 1, 2
 -- (see tidewire.cli.exec), or for `run` a plan:
 --   command   "run"
 --   app       the path as it was given
---   settings  listen, log, workers, limits: each { value =, from = }, plain data (see settings.resolve)
+--   settings  each { value =, from = }, plain data (see settings.resolve)
 --   listen    list of { url =, text = (where it was given, for messages) }
 --   log       "debug", "info", "warn" or "error"
 --   workers   number of worker processes
+--   tls       certificates of wss listeners that name none, or nil (see tidewire.certificates)
+--   control   path of the control socket, or nil; control_asked: somebody has named it
 --   limits    limits of the process as numbers; `connections` only when it is set
 function cli.main(arguments, streams)
     streams = streams or { out = io.stdout, err = io.stderr }

@@ -19,6 +19,18 @@ local function add_common(command)
     command:option("--config", "Settings file (default: tidewire.lua beside the app)."):argname("FILE")
 end
 
+-- The commands to a running app.
+local function add_asking(root, name, description)
+    local command = root:command(name, description):add_help(false)
+    command:argument("APP", "The app that runs (default: the one of this folder)."):argname("APP"):target("app")
+        :args("?")
+    command:option("--config", "Its settings file (default: tidewire.lua beside the app)."):argname("FILE")
+    command:option("--control", "Its control socket (default: beside the app)."):argname("PATH")
+    command:flag("--json", "Print the answer as JSON.")
+    add_help(command)
+    return command
+end
+
 local function add_exec(root)
     local exec = root:command("exec", "Run a script: a client, a tool."):add_help(false)
         :usage("Usage: tidewire exec [--log LEVEL] [-h] FILE [ARG]...")
@@ -58,6 +70,8 @@ local function new_parser()
     add_common(run)
     run:option("--listen", "Where to listen; may be repeated (default: ws://127.0.0.1:8080).")
         :argname("URL"):count("*")
+    run:option("--control", "Path of the control socket, or off (default: .tidewire.sock beside the app).")
+        :argname("PATH")
     run:option("--log", "Least level to log: debug, info, warn or error (default: info)."):argname("LEVEL")
     run:option("--workers", "Number of worker processes (default: 1)."):argname("N")
     add_help(run)
@@ -73,14 +87,20 @@ local function new_parser()
 
     add_exec(root)
 
+    local reload = add_asking(root, "reload", "Tell a running app to read its certificates anew.")
+    reload:option("--certificates", "Read all certificates and keys anew, or keep all as they are."):args(0):count(1)
+    reload:epilog("Example:   tidewire reload --certificates apps/chat")
+    local status = add_asking(root, "status", "Show what a running app is doing.")
+    status:epilog("Example:   tidewire status --json")
+
     local version = root:command("version", "Show the version."):add_help(false)
     version:flag("--json", "Print it as JSON.")
     add_help(version)
     version:epilog("Example:   tidewire version --json")
 
     root:epilog("`tidewire COMMAND --help` tells more about a command.\n"
-        .. "Settings: a flag goes over TIDEWIRE_LISTEN, TIDEWIRE_LOG, TIDEWIRE_WORKERS and\n"
-        .. "TIDEWIRE_CONFIG, these over tidewire.lua beside the app.\n"
+        .. "Settings: a flag goes over TIDEWIRE_CONFIG, TIDEWIRE_CONTROL, TIDEWIRE_LISTEN,\n"
+        .. "TIDEWIRE_LOG and TIDEWIRE_WORKERS, these over tidewire.lua beside the app.\n"
         .. "Example:  tidewire run hello.lua")
     return root
 end
@@ -124,8 +144,8 @@ local function usage_error(element, message)
 end
 
 --- Parses the arguments (a list). Returns one of
---   { command = "run" | "check" | "exec" | "version", and the options by name; for exec `arguments`, those of
---     the script }
+--   { command = "run" | "check" | "exec" | "reload" | "status" | "version", and the options by name; for exec
+--     `arguments`, those of the script }
 --   { outcome = "help", text = ... } for --help
 --   { outcome = "version" } for --version
 --   { outcome = "usage", text = ... } for a mistake

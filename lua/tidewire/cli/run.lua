@@ -1,4 +1,5 @@
 --- tidewire run: makes the plan that C carries out.
+local control = require "tidewire.control"
 local limits = require "tidewire.limits"
 local loader = require "tidewire.loader"
 local report = require "tidewire.report"
@@ -18,6 +19,7 @@ function run.run(asked, streams)
         streams.err:write(message)
         return is_usage and 2 or 1
     end
+    local chosen = resolved.control.value
     local listen = {}
     for i, url in ipairs(resolved.listen.value) do
         listen[i] = { url = url, text = resolved.listen.from }
@@ -29,6 +31,9 @@ function run.run(asked, streams)
         listen = listen,
         log = resolved.log.value,
         workers = resolved.workers.value,
+        tls = resolved.tls.value,
+        control = chosen == nil and control.default_path(entry) or chosen or nil,
+        control_asked = chosen ~= nil,
         proxies = resolved.proxies.value,
         limits = limits.of_process(resolved.limits.value),
     }

@@ -67,7 +67,7 @@ LEGAL = [
     f"{NAME}; server_max_window_bits=10; client_max_window_bits=11; server_no_context_takeover; client_no_context_takeover",
     f"{NAME}; client_max_window_bits; server_max_window_bits=10", f'{NAME}; server_max_window_bits="10"',
     f'{NAME}; client_max_window_bits="15"', f"{NAME}; server_max_window_bits = 12",
-    f"foo, {NAME}", f"{NAME}, foo", f"x-webkit-deflate-frame, {NAME}", f'foo; bar="a, b; c", {NAME}',
+    f"foo, {NAME}", f"{NAME}, foo", f"x-webkit-deflate-frame, {NAME}", f'foo; bar="baz", {NAME}',
     f"foo; {NAME}=1, {NAME}", f", {NAME}", f"{NAME},", f"{NAME}, {NAME}",
     f"{NAME}; server_max_window_bits=9, {NAME}; server_max_window_bits=15",
 ]
@@ -105,7 +105,8 @@ for i, value in enumerate(OTHERS, 1):
     add(f"D.other.{i}", f"the offer {value!r} is none of permessage-deflate", "RFC 6455 9.1", declined(value))
 MALFORMED = [f"{NAME}; server_max_window_bits=", f"{NAME}; =10", f'{NAME}; server_max_window_bits="10', f"{NAME}; ;",
              f"{NAME};", f"{NAME} server_no_context_takeover", f"{NAME}; server_max_window_bits==10", "; permessage",
-             f"{NAME}; server max window bits=10", f"{NAME}; server_max_window_bits='10'", f"{NAME}/1", "\xe9"]
+             f"{NAME}; server max window bits=10", f"{NAME}; server_max_window_bits='10'", f"{NAME}/1", "\xe9",
+             'foo; bar="a, b; c"', 'foo; bar=""']
 for i, value in enumerate(MALFORMED, 1):
     add(f"D.malformed.{i}", f"{value!r} is no list of extensions: declined, or 400", "RFC 6455 9.1",
         declined(value, malformed=True))

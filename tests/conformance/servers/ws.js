@@ -21,7 +21,8 @@ function closing(socket, data, isBinary) {
 }
 
 function profile(options, answer = echo) {
-    const server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE, maxFragments: 65536, ...options });
+    const limits = { maxPayload: MESSAGE, maxFragments: 65536 };
+    const server = new WebSocketServer({ noServer: true, handleProtocols: () => false, ...limits, ...options });
     server.on("connection", (socket) => {
         socket.on("message", (data, isBinary) => answer(socket, data, isBinary));
         socket.on("error", () => {}); // the suite judges by what it sees on the wire
@@ -32,7 +33,7 @@ function profile(options, answer = echo) {
 const choose = (offered) => ["chat.v2", "chat"].find((name) => offered.has(name)) || false;
 const profiles = {
     "/": profile({}),
-    "/deflate": profile({ perMessageDeflate: { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 64 } }),
+    "/deflate": profile({ perMessageDeflate: { serverNoContextTakeover: true, threshold: 64 } }),
     "/takeover": profile({ perMessageDeflate: { threshold: 64 } }),
     "/small": profile({ perMessageDeflate: { serverMaxWindowBits: 9, clientMaxWindowBits: 9, threshold: 64 } }),
     "/protocols": profile({ handleProtocols: choose }),
@@ -45,7 +46,7 @@ const server = http.createServer((request, response) => {
     response.end();
 });
 server.on("upgrade", (request, socket, head) => {
-    const found = profiles[new URL(request.url, "http://localhost").pathname];
+    const found = profiles[request.url.replace(/^http:\/\/[^/]*/, "").split("?")[0]];
     if (!found) {
         socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         return;

@@ -11,6 +11,7 @@ TAIL = b"\x00\x00\xff\xff"
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 BITS = re.compile(r"[89]|1[0-5]")
 ELEMENT = re.compile(rf'\s*({TOKEN})\s*((?:;\s*{TOKEN}\s*(?:=\s*(?:{TOKEN}|"{TOKEN}")\s*)?)*)(?:,|$)')
+EMPTY = re.compile(r"\s*,")
 PARAMETER = re.compile(rf';\s*({TOKEN})\s*(?:=\s*(?:({TOKEN})|"({TOKEN})"))?')
 
 
@@ -18,6 +19,10 @@ def parse(value):
     """The extensions of a Sec-WebSocket-Extensions value (RFC 6455 section 9.1): [(name, [(parameter, value)])]."""
     found, at = [], 0
     while at < len(value):
+        empty = EMPTY.match(value, at)  # a list may have empty elements (RFC 9110 section 5.6.1.2)
+        if empty:
+            at = empty.end()
+            continue
         element = ELEMENT.match(value, at)
         if not element:
             raise Failure(f"Sec-WebSocket-Extensions {value!r} does not follow the grammar of RFC 6455 section 9.1")

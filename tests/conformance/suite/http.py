@@ -100,7 +100,7 @@ def request(host, path="/", key=SAMPLE_KEY, change=None, fields=(), line=None, e
     fields  further lines, as text (its code points are the bytes) or bytes
     line    another request line, "{path}" in it
     """
-    lines = [(line or "GET {path} HTTP/1.1").replace("{path}", path)]
+    lines = [("GET {path} HTTP/1.1" if line is None else line).replace("{path}", path)]
     for name, value in DEFAULTS:
         value = (change or {}).get(name, value)
         for each in value if isinstance(value, list) else [value]:

@@ -37,7 +37,10 @@ class Accepted:
         if extensions:
             fields.append(f"Sec-WebSocket-Extensions: {extensions}")
         await self.wire.send(http.answer(self.key, fields=fields, **options) + behind, chop)
-        params = deflate.check_answer(extensions, offered)
+        return self.peer(deflate.check_answer(extensions, offered))
+
+    def peer(self, params=None):
+        """The Peer of a connection whose handshake is done."""
         context = deflate.Context(params, is_client=False) if params else None
         return Peer(self.wire, False, context, self.case.id, self.head)
 

@@ -1,0 +1,228 @@
+/* The master's workers: started, heard, restarted when they die. */
+#include "host/master_impl.h"
+#include "host/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CRASH_LOOP 1000 /* ms: a worker that lived less is not restarted at once */
+#define BACKOFF_MIN 500
+#define BACKOFF_MAX 30000
+
+static void restart_later(struct child *s);
+
+static void close_channel(struct child *s)
+{
+    loop_unwatch(s->master->loop, s->watch);
+    s->watch = NULL;
+    if (s->channel >= 0)
+        close(s->channel);
+    s->channel = -1;
+}
+
+/* --- what they say ---------------------------------------------------------------------------- */
+
+static void on_ready(struct child *s, const char *banner)
+{
+    struct master *m = s->master;
+    s->ready = true;
+    if (m->up) {
+        log_info(m->log, "worker %zu is ready (pid %d)", s->index, (int)s->pid);
+        return;
+    }
+    m->up = true;
+    fputs(banner, stdout);
+    fflush(stdout);
+    master_tell_ready(m);
+    /* the app comes up: now the others, which need not find the same mistakes again */
+    for (size_t i = 1; i < m->plan->workers && !m->stopping; i++)
+        if (!child_start(&m->children[i]))
+            restart_later(&m->children[i]);
+}
+
+static void on_failed(struct child *s, const char *why)
+{
+    fputs(why, stderr);
+    if (!s->master->up)
+        master_fail(s->master);
+}
+
+/* false: there is nothing more to read now. */
+static bool read_channel(struct child *s)
+{
+    char text[CHANNEL_TEXT_MAX + 1];
+    int file;
+    enum channel_message type = channel_receive(s->channel, text, &file);
+    if (file >= 0)
+        close(file);
+    switch (type) {
+    case CHANNEL_READY:
+        on_ready(s, text);
+        return true;
+    case CHANNEL_FAILED:
+        on_failed(s, text);
+        return true;
+    case CHANNEL_PREPARED:
+        certificates_prepared(s, text);
+        return true;
+    case CHANNEL_COMMITTED:
+        certificates_committed(s, text);
+        return true;
+    case CHANNEL_COUNTED:
+        commands_counted(s, text);
+        return true;
+    case CHANNEL_END:
+        close_channel(s);
+        return false;
+    default:
+        return false;
+    }
+}
+
+static void on_channel(void *context)
+{
+    read_channel(context);
+}
+
+/* --- start and restart ------------------------------------------------------------------------ */
+
+static int be_worker(struct master *m, size_t index, int channel)
+{
+    struct worker_setup setup = {.index = index,
+                                 .channel = channel,
+                                 .vm = m->vm,
+                                 .plan = m->plan,
+                                 .points = m->points,
+                                 .log = m->log};
+    master_leave(m);
+    return worker_run(&setup);
+}
+
+bool child_start(struct child *s)
+{
+    struct master *m = s->master;
+    int ends[2];
+    if (!channel_open(ends)) {
+        log_error(m->log, "cannot start worker %zu: out of descriptors", s->index);
+        return false;
+    }
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        exit(be_worker(m, s->index, ends[1]));
+    }
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        log_error(m->log, "cannot start worker %zu: fork failed", s->index);
+        return false;
+    }
+    s->pid = pid;
+    s->channel = ends[0];
+    s->ready = false;
+    s->prepared = false;
+    s->connections = 0;
+    s->started = loop_now(m->loop);
+    s->watch = loop_watch_readable(m->loop, s->channel, on_channel, s);
+    m->running++;
+    return true;
+}
+
+static void restart_later(struct child *s)
+{
+    struct master *m = s->master;
+    bool crash_loop = !s->ready || loop_now(m->loop) - s->started < CRASH_LOOP;
+    if (!crash_loop)
+        s->backoff = 0;
+    else if (!s->backoff)
+        s->backoff = BACKOFF_MIN;
+    else
+        s->backoff = s->backoff < BACKOFF_MAX / 2 ? s->backoff * 2 : BACKOFF_MAX;
+    loop_timer_set(m->loop, &s->restart, s->backoff);
+}
+
+static void on_restart(struct timer *t)
+{
+    struct child *s = list_entry(t, struct child, restart);
+    if (!child_start(s))
+        restart_later(s);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void log_death(const struct child *s, int status)
+{
+    const struct log *log = s->master->log;
+    if (WIFSIGNALED(status))
+        log_error(log, "worker %zu (pid %d) was ended by signal %d (%s)", s->index, (int)s->pid,
+                  WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        log_error(log, "worker %zu (pid %d) has ended with status %d", s->index, (int)s->pid,
+                  WEXITSTATUS(status));
+}
+
+static void on_death(struct child *s, int status)
+{
+    struct master *m = s->master;
+    /* what it has said before it died is still to be read */
+    while (s->channel >= 0 && read_channel(s))
+        ;
+    close_channel(s);
+    m->running--;
+    if (!m->stopping)
+        log_death(s, status);
+    else if (WIFSIGNALED(status) || WEXITSTATUS(status))
+        m->status = 1;
+    s->pid = 0;
+    certificates_died(s);
+    commands_died(s);
+    if (m->stopping) {
+        if (!m->running)
+            loop_stop(m->loop);
+    } else if (!m->up) {
+        master_fail(m);
+    } else {
+        restart_later(s);
+    }
+}
+
+void children_reap(struct master *m)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (size_t i = 0; i < m->plan->workers; i++)
+            if (m->children[i].pid == pid)
+                on_death(&m->children[i], status);
+}
+
+void children_kill(struct master *m)
+{
+    for (size_t i = 0; i < m->plan->workers; i++)
+        if (m->children[i].pid)
+            kill(m->children[i].pid, SIGKILL);
+}
+
+bool children_init(struct master *m)
+{
+    m->children = calloc(m->plan->workers, sizeof *m->children);
+    if (!m->children)
+        return false;
+    for (size_t i = 0; i < m->plan->workers; i++) {
+        m->children[i] = (struct child){.master = m, .index = i, .channel = -1};
+        m->children[i].restart.fire = on_restart;
+    }
+    return true;
+}
+
+void children_free(struct master *m)
+{
+    for (size_t i = 0; m->children && i < m->plan->workers; i++)
+        close_channel(&m->children[i]);
+    free(m->children);
+    m->children = NULL;
+}

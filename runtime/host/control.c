@@ -1,0 +1,258 @@
+#include "host/control.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "net/unix_socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TOO_LONG                                                                                   \
+    "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"too_long\","                                      \
+    "\"message\":\"a line has up to 65536 bytes\"}}"
+
+struct control_peer {
+    struct list node; /* silent the longest first */
+    struct control *control;
+    int fd;
+    struct watch *watch; /* NULL: it waits */
+    struct buf in;
+    int waits; /* for what; 0: nothing */
+    bool busy; /* its lines are being read */
+    bool gone; /* to be dropped after that */
+    struct timer idle;
+    struct deferred more; /* lines that came behind the one that is answered now */
+};
+
+struct control {
+    struct loop *loop;
+    const struct log *log;
+    struct unix_socket socket;
+    struct watch *watch;
+    struct list peers;
+    size_t count;
+    struct log_limit refused;
+    void (*line)(void *context, struct control_peer *p, struct slice line);
+    void *context;
+};
+
+/* --- a peer ----------------------------------------------------------------------------------- */
+
+static void drop(struct control_peer *p)
+{
+    struct control *c = p->control;
+    if (p->busy) {
+        p->gone = true;
+        return;
+    }
+    loop_timer_cancel(c->loop, &p->idle);
+    deferred_cancel(&p->more);
+    loop_unwatch(c->loop, p->watch);
+    list_remove(&p->node);
+    c->count--;
+    close(p->fd);
+    buf_free(&p->in);
+    free(p);
+}
+
+static void on_idle(struct timer *t)
+{
+    drop(list_entry(t, struct control_peer, idle));
+}
+
+static void be_active(struct control_peer *p)
+{
+    list_remove(&p->node);
+    list_push(&p->control->peers, &p->node);
+    loop_timer_set(p->control->loop, &p->idle, CONTROL_IDLE);
+}
+
+/* Whoever does not read such small answers loses them, and nobody waits for it. */
+static void send_line(struct control_peer *p, const char *line, size_t n)
+{
+    struct iovec parts[2] = {{(void *)line, n}, {(void *)"\n", 1}};
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
+    if (sendmsg(p->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)n + 1)
+        p->gone = true;
+}
+
+/* One line after the other, until it waits, is gone, or has said no more. */
+static void read_lines(struct control_peer *p)
+{
+    struct control *c = p->control;
+    p->busy = true;
+    while (!p->waits && !p->gone) {
+        unsigned char *end = p->in.len ? memchr(p->in.data, '\n', p->in.len) : NULL;
+        size_t n = end ? (size_t)(end - p->in.data) : p->in.len;
+        if (n > CONTROL_LINE_MAX) {
+            send_line(p, TOO_LONG, sizeof TOO_LONG - 1);
+            p->gone = true;
+        }
+        if (!end || p->gone)
+            break;
+        be_active(p);
+        c->line(c->context, p, (struct slice){(const char *)p->in.data, n});
+        buf_consume(&p->in, n + 1);
+    }
+    p->busy = false;
+    if (p->gone)
+        drop(p);
+}
+
+static void on_more(struct deferred *d)
+{
+    read_lines(list_entry(d, struct control_peer, more));
+}
+
+static void on_readable(void *context)
+{
+    struct control_peer *p = context;
+    ssize_t n = -1;
+    errno = ENOMEM;
+    if (buf_reserve(&p->in, 4096))
+        n = recv(p->fd, p->in.data + p->in.len, 4096, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        drop(p);
+        return;
+    }
+    p->in.len += (size_t)n;
+    read_lines(p);
+}
+
+static bool listen_to(struct control_peer *p)
+{
+    if (!p->watch)
+        p->watch = loop_watch_readable(p->control->loop, p->fd, on_readable, p);
+    return p->watch;
+}
+
+void control_wait(struct control_peer *p, int what)
+{
+    p->waits = what;
+    loop_unwatch(p->control->loop, p->watch);
+    p->watch = NULL;
+    loop_timer_cancel(p->control->loop, &p->idle);
+}
+
+void control_answer(struct control_peer *p, const char *line, size_t n)
+{
+    p->waits = 0;
+    send_line(p, line, n);
+    be_active(p);
+    if (!listen_to(p))
+        p->gone = true;
+    if (!p->busy)
+        loop_defer(p->control->loop, &p->more);
+}
+
+/* --- the socket ------------------------------------------------------------------------------- */
+
+static bool may_ask(int fd)
+{
+    struct ucred who = {0};
+    socklen_t size = sizeof who;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+           (who.uid == geteuid() || who.uid == 0);
+}
+
+/* Room for one more: the first that waits for nothing. */
+static void make_room(struct control *c)
+{
+    struct list *node = c->peers.next;
+    while (c->count >= CONTROL_PEERS && node != &c->peers) {
+        struct control_peer *p = list_entry(node, struct control_peer, node);
+        node = node->next;
+        if (!p->waits)
+            drop(p);
+    }
+}
+
+static void add_peer(struct control *c, int fd)
+{
+    struct control_peer *p = calloc(1, sizeof *p);
+    if (!p) {
+        close(fd);
+        return;
+    }
+    *p = (struct control_peer){.control = c, .fd = fd, .idle = {.fire = on_idle}};
+    deferred_init(&p->more, on_more);
+    list_push(&c->peers, &p->node);
+    c->count++;
+    be_active(p);
+    if (!listen_to(p))
+        drop(p);
+}
+
+static void on_connection(void *context)
+{
+    struct control *c = context;
+    int fd = accept4(c->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    make_room(c);
+    if (may_ask(fd) && c->count < CONTROL_PEERS) {
+        add_peer(c, fd);
+        return;
+    }
+    close(fd);
+    if (log_allow(&c->refused, loop_now(c->loop)))
+        log_warn(c->log,
+                 "control socket: a connection of another user, or one too many, is refused");
+}
+
+struct control *control_open(struct loop *loop, const char *path, const struct log *log,
+                             void (*line)(void *context, struct control_peer *p, struct slice line),
+                             void *context)
+{
+    struct control *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    *c = (struct control){.loop = loop, .log = log, .line = line, .context = context};
+    list_init(&c->peers);
+    if (!unix_socket_listen(&c->socket, path, true, CONTROL_PEERS)) {
+        free(c);
+        return NULL;
+    }
+    c->watch = loop_watch_readable(loop, c->socket.fd, on_connection, c);
+    if (!c->watch) {
+        control_close(c);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return c;
+}
+
+void control_leave(struct control *c)
+{
+    if (!c)
+        return;
+    while (!list_empty(&c->peers))
+        drop(list_entry(c->peers.next, struct control_peer, node));
+    loop_unwatch(c->loop, c->watch);
+    unix_socket_drop(&c->socket);
+    free(c);
+}
+
+void control_close(struct control *c)
+{
+    if (!c)
+        return;
+    unix_socket_close(&c->socket);
+    control_leave(c);
+}
+
+void control_each(struct control *c, int what, void (*each)(void *context, struct control_peer *p),
+                  void *context)
+{
+    struct list *node = c ? c->peers.next : NULL;
+    while (node && node != &c->peers) {
+        struct control_peer *p = list_entry(node, struct control_peer, node);
+        node = node->next; /* an answer moves its peer to the end */
+        if (p->waits == what)
+            each(context, p);
+    }
+}

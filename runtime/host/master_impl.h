@@ -1,0 +1,109 @@
+/* The parts of the master: its workers (children.c), its certificates (certificates.c), its control
+ * socket (control.c, commands.c), and its life (master.c). */
+#ifndef TIDEWIRE_HOST_MASTER_IMPL_H
+#define TIDEWIRE_HOST_MASTER_IMPL_H
+
+#include "base/buf.h"
+#include "bind/bind.h"
+#include "host/channel.h"
+#include "host/control.h"
+#include "host/notify.h"
+#include "host/round.h"
+#include "net/inherit.h"
+#include "net/listener.h"
+#include "net/loop.h"
+
+#include <sys/types.h>
+
+struct child {
+    struct master *master;
+    size_t index;
+    pid_t pid;   /* 0: not running */
+    int channel; /* -1: closed */
+    struct watch *watch;
+    struct timer restart;
+    uint64_t started;
+    uint32_t backoff; /* ms */
+    bool ready;
+    bool owes_certificates, owes_count; /* an answer to the round */
+    bool prepared;                      /* it has the certificates of the attempt */
+    size_t connections;                 /* as it said last */
+};
+
+/* An attempt to change all certificates: see certificates.c. */
+struct certificates {
+    struct round round;
+    struct buf bytes; /* of all files; empty: no attempt is under way */
+    int file;         /* the same for the workers; -1: none */
+    char error[1024]; /* why it fails; "": it does not */
+    bool again;       /* asked for in the middle of one: what was read may be old */
+    struct timer rotation;
+};
+
+struct master {
+    struct vm *vm;
+    const struct plan *plan;
+    const struct log *log;
+    struct loop *loop;
+    struct inherit inherited; /* sockets of the service manager, until a URL takes them */
+    struct notify notify;     /* the service manager */
+    struct timer watchdog;    /* its next sign of life */
+    struct listen_point *points;
+    struct tls_tickets *tickets;
+    struct child *children;
+    size_t running;
+    struct timer patience; /* with workers that do not end */
+    struct watch *child, *term, *hang_up, *interrupt;
+    struct certificates certificates;
+    struct round count; /* of connections, for `status` */
+    struct control *control;
+    uint64_t started;
+    bool terminal; /* it was started from one */
+    bool up;       /* the first worker has been ready: the command has succeeded */
+    bool stopping; /* no worker is restarted any more */
+    int status;
+};
+
+/* --- master.c --------------------------------------------------------------------------------- */
+
+void master_fail(struct master *m);             /* ends, with exit status 1 */
+void master_stop(struct master *m);             /* all workers drain */
+void master_tell_ready(const struct master *m); /* the service manager */
+/* In a child: what is the master's alone must not act there. */
+void master_leave(struct master *m);
+
+/* --- children.c ------------------------------------------------------------------------------- */
+
+bool children_init(struct master *m);
+void children_free(struct master *m); /* the channels; not the processes */
+bool child_start(struct child *s);
+void children_kill(struct master *m);
+void children_reap(struct master *m); /* those that have ended */
+
+/* --- certificates.c --------------------------------------------------------------------------- */
+
+void certificates_init(struct master *m);
+void certificates_free(struct master *m);
+
+/* What there is to say against those in use; `each` gets a whole line. */
+void certificates_flaws(const struct master *m, void (*each)(void *context, const char *line),
+                        void *context);
+
+/* Reads all files anew; commands_certificates_done is called once, perhaps at once. When an attempt
+ * is under way, another one follows. */
+void certificates_reload(struct master *m);
+bool certificates_busy(const struct master *m);
+
+void certificates_prepared(struct child *s, const char *text);
+void certificates_committed(struct child *s, const char *text);
+void certificates_died(struct child *s);
+bool certificates_rotate(struct master *m); /* the keys of tickets */
+
+/* --- commands.c ------------------------------------------------------------------------------- */
+
+void commands_line(void *master, struct control_peer *peer, struct slice line);
+void commands_certificates_done(struct master *m, const char *error); /* NULL: they are in use */
+void commands_counted(struct child *s, const char *text);
+void commands_died(struct child *s);
+
+#endif
