@@ -1,5 +1,5 @@
 # tidewire: `make run` serves the chat demo, `make test` runs all tests; both install what is missing.
-# `make` alone builds build/tidewire. More: lint, install, check-NAME, bench-*, clean.
+# `make` alone builds build/tidewire. More: lint, install, check-NAME, fuzz, coverage, bench-*, clean.
 
 B      ?= build
 PREFIX ?= /usr/local
@@ -24,7 +24,7 @@ HOST = certificates channel children commands control exec master notify round w
 FLOORS = host bind net wire base
 
 UNIT_BASE = buf list log map
-UNIT_WIRE = address forwarded deflate frame handshake handshake_client handshake_origin http http_connect \
+UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
 UNIT_NET  = connect connect_end connect_tls connect_way dial pace random resolve tls_client topics wheel
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
@@ -33,9 +33,9 @@ LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
 LUA_MODULES = $(foreach f,$(LUA_FILES),$(subst /,.,$(patsubst %/init,%,$(basename $(f:lua/%=%))))=$(f))
 ARGPARSE   := $(shell $(LUA) -e 'print(package.searchpath("argparse", package.path) or "")' 2>/dev/null)
 
-# `run`, `test` and `bench-*` install what is missing; others say so
+# `run`, `test`, `bench-*`, `fuzz` and `coverage` install what is missing; others say so
 ifeq ($(ARGPARSE),)
-ifneq ($(filter-out deps test-deps run test bench-% lint clean,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps test-deps run test bench-% fuzz fuzz-% coverage lint clean,$(or $(MAKECMDGOALS),all)),)
 $(error Something is missing to build with: run `make deps` first)
 endif
 endif
@@ -126,7 +126,7 @@ test: test-deps
 
 check-%: all sanitized optimised bench-tools npm
 	@$(PYTHON) tests/run $*
-check-lint check-floors check-names check-spec check-unit: check-%: all sanitized optimised
+check-lint check-floors check-fuzz check-names check-spec check-unit: check-%: all sanitized optimised
 	@$(PYTHON) tests/run $*
 
 npm: $B/npm-interop $B/npm-bench
@@ -165,8 +165,9 @@ bench-memory: deps
 
 # --- fuzzing and coverage (tests/fuzz/README.md) --------------------------------------------------
 
-FUZZ_PACKAGES = $(TEST_PACKAGES) clang libclang-rt-dev zlib1g-dev gcovr
-FUZZ    = address deflate deflate_params frame handshake_server http inflate mask proxy_header route session_client session_server uri utf8
+FUZZ_PACKAGES = $(PACKAGES) clang libclang-rt-dev
+FUZZ    = address deflate deflate_params forwarded frame handshake_client handshake_server http inflate mask \
+          proxy_header route session_client session_server uri utf8
 SECONDS = 60
 # with libFuzzer's own main where FUZZER is given, else with one that reads files
 FUZZER  =
@@ -184,12 +185,12 @@ fuzz-build: FORCE
 	@$(MAKE) --no-print-directory B=build/fuzz CC=clang WARNINGS=-Wall OPTIMISE="-O1 -g" HARDEN=-fPIE \
 	  CHECKS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" FUZZER=-fsanitize=fuzzer fuzzers
 fuzz: fuzz-build
-	@tests/fuzz/run --seconds $(SECONDS) $(FUZZ)
+	@$(PYTHON) tests/fuzz/run --seconds $(SECONDS) $(FUZZ)
 fuzz-minimise: fuzz-build
-	@tests/fuzz/run --minimise $(FUZZ)
-coverage:
-	@tests/deps $(FUZZ_PACKAGES)
-	@tests/coverage $(FUZZ)
+	@$(PYTHON) tests/fuzz/run --minimise $(FUZZ)
+coverage: test-deps
+	@tests/deps gcovr
+	@$(PYTHON) tests/coverage
 
 # --- what has to be there ------------------------------------------------------------------------
 
@@ -207,6 +208,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all units sanitized optimised bench-tools bench-echo bench-memory run test npm lint deps test-deps install clean
+.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory run test npm lint deps test-deps install clean
 FORCE:
 .SECONDARY:

@@ -57,8 +57,8 @@ describe("handler.check", function()
     end)
 
     it("tells fields that have no use", function()
-        assert.equal("protocol: unknown field (did you mean `protocols`?); a handler has functions, compression, limits, "
-            .. "origins, protocols, proxy", refused { message = noop, protocol = "chat" })
+        assert.equal("protocol: unknown field (did you mean `protocols`?); a handler has functions, compression, "
+            .. "limits, origins, protocols, proxy", refused { message = noop, protocol = "chat" })
         assert.equal("[1]: unknown field; a handler has functions, compression, limits, origins, protocols, proxy",
             refused { message = noop, 5 })
     end)

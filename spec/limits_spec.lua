@@ -21,12 +21,12 @@ describe("limits.read", function()
     it("names the limit that is wrong", function()
         assert.equal("limits: expected a table of limits, got a number", refused(5))
         assert.equal("limits.mesage: unknown limit (did you mean `message`?)", refused { mesage = 1 })
-        assert.equal("limits.colour: unknown limit; known are close, fragments, idle, message, ping_interval, "
-            .. "pong_wait, rate, send_queue, send_soft, stall, subscriptions", refused { colour = 1 })
+        assert.equal("limits.colour: unknown limit; known are close, fragments, idle, inflate_ratio, message, "
+            .. "ping_interval, pong_wait, rate, send_queue, send_soft, stall, subscriptions", refused { colour = 1 })
         assert.equal('limits.message: expected a size such as 65536 or "64 KiB", got "big"',
             refused { message = "big" })
-        assert.equal("limits[1]: unknown limit; known are close, fragments, idle, message, ping_interval, "
-            .. "pong_wait, rate, send_queue, send_soft, stall, subscriptions", refused { "1 MiB" })
+        assert.equal("limits[1]: unknown limit; known are close, fragments, idle, inflate_ratio, message, "
+            .. "ping_interval, pong_wait, rate, send_queue, send_soft, stall, subscriptions", refused { "1 MiB" })
     end)
 
     it("takes 0 only where it turns something off", function()
@@ -70,7 +70,7 @@ describe("limits.merge", function()
             handshake = 10, head = 16384, headers = 100, body = 1048576, message = 1048576, fragments = 1024,
             ping_interval = 25, pong_wait = 20, idle = 120, close = 10, send_soft = 262144, send_queue = 1048576,
             stall = 10, subscriptions = 128, handshakes_per_address = 1024, drain = 30,
-            handshakes_per_second = 0, lag = 0.25, rate = 0, reassembly = 268435456,
+            handshakes_per_second = 0, inflate_ratio = 100, lag = 0.25, rate = 0, reassembly = 268435456,
         }, merged)
     end)
 

@@ -27,10 +27,10 @@ describe("proxies", function()
     it("tells what is wrong", function()
         assert.equal('proxies[2]: "example.org": no network', refused { "127.0.0.1", "example.org" })
         assert.equal('proxies[1]: expected an address or a network such as "10.0.0.0/8", got a number', refused { 10 })
-        assert.equal('proxies: expected a list of addresses and networks such as { "127.0.0.1", "10.0.0.0/8", "unix" }, '
-            .. "got a string", refused "127.0.0.1")
-        assert.equal('proxies: expected a list of addresses and networks such as { "127.0.0.1", "10.0.0.0/8", "unix" }, '
-            .. 'got a table with the key "a"', refused { a = 1 })
+        local what = 'proxies: expected a list of addresses and networks such as '
+            .. '{ "127.0.0.1", "10.0.0.0/8", "unix" }, got '
+        assert.equal(what .. "a string", refused "127.0.0.1")
+        assert.equal(what .. 'a table with the key "a"', refused { a = 1 })
     end)
 
     it("reads a text of the environment", function()

@@ -43,7 +43,8 @@ describe("settings.read_file", function()
         for message, text in pairs {
             ["expected a table of settings, as in return { workers = 4 }, got nil"] = "local x = 1",
             ["worker: unknown field (did you mean `workers`?)"] = "return { worker = 4 }",
-            ["colour: unknown field; known are limits, listen, log, proxies, workers"] = "return { colour = 4 }",
+            ["colour: unknown field; known are control, limits, listen, log, proxies, tls, workers"] =
+                "return { colour = 4 }",
             ["workers: expected a whole number from 1 to 256, got 0"] = "return { workers = 0 }",
             ['workers: expected a whole number from 1 to 256, got "4"'] = 'return { workers = "4" }',
             ['listen: expected a URL such as "ws://127.0.0.1:8080", or a list of URLs, got a number'] =
@@ -57,7 +58,10 @@ describe("settings.read_file", function()
             ["limits.mesage: unknown limit (did you mean `message`?)"] = "return { limits = { mesage = 1 } }",
             ["limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)"] =
                 'return { limits = { send_queue = "1 KiB" } }',
-            ["tls: this setting is not available in this version"] = "return { tls = {} }",
+            ['control: expected a path or "off", got true'] = "return { control = true }",
+            ['control: expected a path or "off", got ""'] = 'return { control = "" }',
+            ["tls: expected a table with `certificates`, got a string"] = 'return { tls = "a.pem" }',
+            ["tls.certificates: expected a list of { cert = FILE, key = FILE }, got nil"] = "return { tls = {} }",
             ["engine: this setting is not available in this version"] = 'return { engine = "redis:" }',
         } do
             local said, told = refused(text)
@@ -116,6 +120,8 @@ describe("settings.resolve", function()
             proxies = { value = {}, from = "default" },
             workers = { value = 1, from = "default" },
             limits = { value = {}, from = "default" },
+            control = { from = "default" },
+            tls = { from = "default" },
         }, resolve({}, {}, {}))
         assert.equal("default", resolve({ listen = {} }, { TIDEWIRE_LISTEN = "", TIDEWIRE_WORKERS = " " }).listen.from)
     end)
@@ -131,6 +137,8 @@ describe("settings.resolve", function()
             proxies = { value = { "10.0.0.0/8" }, from = "chat/tidewire.lua" },
             workers = { value = 2, from = "chat/tidewire.lua" },
             limits = { value = { message = 5 }, from = "chat/tidewire.lua" },
+            control = { from = "default" },
+            tls = { from = "default" },
         }, resolve({}, {}, file))
         local got = resolve({}, variables, file)
         assert.same({ value = { "ws://v:1", "ws://v:2" }, from = "TIDEWIRE_LISTEN" }, got.listen)
@@ -140,6 +148,15 @@ describe("settings.resolve", function()
         assert.same({ value = "debug", from = "--log" }, got.log)
         assert.same({ value = { "ws://g:1" }, from = "--listen" }, got.listen)
         assert.same({ value = 4, from = "--workers" }, got.workers)
+    end)
+
+    it("takes the control socket's place from everywhere, and `off`", function()
+        local file, variables = { control = "f.sock", tls = { certificates = {} } }, { TIDEWIRE_CONTROL = "off" }
+        assert.same({ value = "f.sock", from = "chat/tidewire.lua" }, resolve({}, {}, file).control)
+        assert.same({ value = false, from = "TIDEWIRE_CONTROL" }, resolve({}, variables, file).control)
+        assert.same({ value = "g.sock", from = "--control" }, resolve({ control = "g.sock" }, variables, file).control)
+        assert.same({ value = false, from = "chat/tidewire.lua" }, resolve({}, {}, { control = false }).control)
+        assert.same({ value = { certificates = {} }, from = "chat/tidewire.lua" }, resolve({}, {}, file).tls)
     end)
 
     it("tells which flag or variable is wrong", function()
@@ -159,7 +176,8 @@ describe("settings.resolve", function()
     end)
 
     it("takes a URL's scheme, and tells what may have been meant without one", function()
-        for _, url in ipairs { "ws://127.0.0.1:1", "wss://[::1]:1?cert=a&key=b", "unix:x.sock", "systemd:", "systemd:web" } do
+        local good = { "ws://127.0.0.1:1", "wss://[::1]:1?cert=a&key=b", "unix:x.sock", "systemd:", "systemd:web" }
+        for _, url in ipairs(good) do
             assert.same({ url }, resolve({ listen = { url } }).listen.value)
         end
         for url, likely in pairs {
@@ -170,7 +188,8 @@ describe("settings.resolve", function()
             ["/run/app.sock"] = "unix:/run/app.sock", ["dance"] = false, ["ftp://x:1/y"] = false,
         } do
             local _, said = resolve { listen = { url } }
-            assert.equal("--listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got "
+            assert.equal("--listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or "
+                .. "systemd:NAME, got "
                 .. ('"%s"'):format(url) .. (likely and (" (did you mean `%s`?)"):format(likely) or ""), said)
         end
     end)

@@ -17,8 +17,8 @@ describe("worker", function()
     -- Boots an app of these files; in texts, its folder is called DIR.
     local function boot(files, limits)
         dir = folder.new(files)
-        local text, message = worker.boot({ app = dir.path, settings = { limits = { value = limits or {} }, proxies = { value = {} } } },
-            { "ws://127.0.0.1:8080" })
+        local settings = { limits = { value = limits or {} }, proxies = { value = {} } }
+        local text, message = worker.boot({ app = dir.path, settings = settings }, { "ws://127.0.0.1:8080" })
         local function named(s)
             return s and s:gsub(dir.path:gsub("%p", "%%%0"), "DIR")
         end

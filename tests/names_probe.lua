@@ -94,6 +94,14 @@ local function add_contract(out)
     out["settings"] = accepted[""]
 end
 
+local function add_client(out)
+    local accepted = record_checks()
+    pcall(tidewire.connect, "ws://probe", { tls = {}, reconnect = {}, compression = {} })
+    out["connect options"] = accepted[""]
+    out["connect tls"] = accepted.tls
+    out["connect reconnect"] = accepted.reconnect
+end
+
 local function add_limits(out)
     local defaults = limits.defaults()
     local process = limits.of_process(setmetatable({}, {
@@ -131,6 +139,7 @@ return {
         }
         add_types(out)
         add_contract(out)
+        add_client(out)
         add_limits(out)
         add_installed(out)
         print(tidewire.json.encode(out))

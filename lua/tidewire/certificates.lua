@@ -39,10 +39,8 @@ function certificates.check(value, path)
     for i, pair in ipairs(value.certificates) do
         out.certificates[i] = check_pair(pair, expect.field(list, i))
     end
-    if value.client_ca ~= nil then
-        out.client_ca = check_file(value.client_ca, expect.field(path, "client_ca"), "the authorities of clients in PEM")
-    elseif value.client then
-        expect.fail(expect.field(path, "client_ca"), "expected the path of the authorities of clients in PEM, got nil")
+    if value.client_ca ~= nil or value.client then
+        out.client_ca = check_file(value.client_ca, expect.field(path, "client_ca"), "clients' authorities in PEM")
     end
     return out
 end

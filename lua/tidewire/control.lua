@@ -20,8 +20,7 @@ function control.default_path(entry)
     return source.join(entry.root, name == "app" and ".tidewire.sock" or (".tidewire-%s.sock"):format(name))
 end
 
--- The settings of a folder alone, for the place of the socket. nil: as settings.load, so that the second
--- and the fourth result are the message and whether it is a usage error.
+-- The setting that tells the place of the socket; or nil, a whole message, and whether it is a usage error.
 local function setting(asked, root)
     local resolved, message, _, is_usage = settings.load({ config = asked.config, control = asked.control }, root)
     if not resolved then
@@ -36,10 +35,10 @@ local function find_here()
     if #found == 1 then
         return found[1]
     elseif #found == 0 then
-        return nil, report.plain "no app runs from this folder: it has no control socket; name the app, or give --control"
+        return nil, (report.plain "no app runs from this folder; name the app, or give --control")
     end
-    return nil, report.plain(("several apps run from this folder: %s; name the app, or give --control")
-        :format(table.concat(found, ", ")))
+    return nil, (report.plain(("several apps run from this folder: %s; name the app, or give --control")
+        :format(table.concat(found, ", "))))
 end
 
 --- The path of the socket that a command is for. asked: the parsed flags (app, config, control). Returns
@@ -49,14 +48,14 @@ function control.locate(asked)
     if asked.app then
         entry, reason = loader.locate(asked.app)
         if not entry then
-            return nil, report.plain(reason), false
+            return nil, (report.plain(reason)), false
         end
     end
     local chosen, message, is_usage = setting(asked, entry and entry.root or ".")
     if not chosen then
         return nil, message, is_usage
     elseif chosen.value == false then
-        return nil, report.plain(("the control socket is off (%s)"):format(chosen.from)), false
+        return nil, (report.plain(("the control socket is off (%s)"):format(chosen.from))), false
     elseif chosen.value then
         return chosen.value
     elseif entry then

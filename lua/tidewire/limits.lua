@@ -21,7 +21,7 @@ local rows = {
     { name = "message", kind = "bytes", default = 1 * MiB, scope = "route" },
     { name = "reassembly", kind = "bytes", default = 256 * MiB, scope = "process" },
     { name = "fragments", kind = "count", default = 1024, scope = "route" },
-    { name = "inflate_ratio", kind = "count", default = 100, scope = "route", later = true },
+    { name = "inflate_ratio", kind = "count", default = 100, scope = "route" },
     { name = "ping_interval", kind = "seconds", default = 25, scope = "route", zero = true },
     { name = "pong_wait", kind = "seconds", default = 20, scope = "route" },
     { name = "idle", kind = "seconds", default = 120, scope = "route", zero = true },

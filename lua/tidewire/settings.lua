@@ -65,8 +65,8 @@ local function check_url(url, path)
         expect.fail(path, "expected a URL, got %s", expect.show(url))
     elseif not (url:find("^wss?://") or url:find("^unix:") or url:find("^systemd:")) then
         local likely = likely_url(url)
-        expect.fail(path, "expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or systemd:NAME, got %s%s",
-            expect.quote(url), likely and (" (did you mean `%s`?)"):format(likely) or "")
+        expect.fail(path, "expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or systemd:NAME, "
+            .. "got %s%s", expect.quote(url), likely and (" (did you mean `%s`?)"):format(likely) or "")
     end
     return url
 end

@@ -25,6 +25,7 @@
 ---@class tidewire.limits
 ---@field message? tidewire.size 1 MiB by default; above: closed with 1009.
 ---@field fragments? integer Of one message; 1,024 by default; above: closed with 1008.
+---@field inflate_ratio? integer Bytes that a compressed one may become; 100 by default; above: closed with 1009.
 ---@field ping_interval? tidewire.duration Silence before a ping is sent; 25 s by default.
 ---@field pong_wait? tidewire.duration For its pong; 20 s by default; then the connection is ended, 1006.
 ---@field idle? tidewire.duration Without inbound traffic; 120 s by default; then closed with 1001.

@@ -67,6 +67,16 @@ function tidewire.publish(topic, data, options) end
 ---@return "buffered" | "closed" | "overflow" | "memory" | "unknown" | nil why
 function tidewire.send(id, data, kind) end
 
+---Makes a connection to a server, and waits until it is open. Not while the app loads. Codes: "name", "refused",
+---"proxy", "tls", "status", "handshake", "lost", "timeout", "cancelled", "memory".
+---@param url string ws://, wss:// or ws+unix:SOCKET:PATH; user information is sent as `Authorization: Basic`
+---@param options? tidewire.connect_options
+---@return tidewire.ws | nil ws nil: there is no connection
+---@return string? message for people: the host, the cause
+---@return string? code
+---@return tidewire.response? answer what the server has answered instead of 101
+function tidewire.connect(url, options) end
+
 ---Waits; other tasks and connections go on. Not while the app loads.
 ---@param seconds number
 function tidewire.sleep(seconds) end

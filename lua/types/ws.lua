@@ -7,9 +7,13 @@
 ---@class tidewire.ws
 ---@field id string Unique over workers and machines; see `tidewire.send`.
 ---@field state table A table of the app's own for this connection; another table may be assigned.
----@field request tidewire.request The request of the handshake; nil when it is first read after the end.
+---@field request tidewire.request The request of the handshake; nil when it is first read after the end, and for a
+--- connection that we made.
 ---@field params table<string, string> The captures of the route; nil when the request is.
----@field app tidewire.app The app: `ws.app.state`.
+---@field response? tidewire.response The server's answer to the handshake, for a connection that we made.
+---@field url? string The URL of a connection that we made, without user information.
+---@field reconnects? integer How often a connection that we made was made anew.
+---@field app tidewire.app The app: `ws.app.state`. Nil in a script of `tidewire exec`.
 ---@field protocol? string The subprotocol agreed on, or nil.
 ---@field ready_state tidewire.ready_state
 ---@field buffered_amount integer Bytes queued and not yet taken by the system.

@@ -69,6 +69,7 @@ static void read_limits(lua_State *L, struct conn_limits *l)
 #define TIME(field) l->field = bounded(number_of(L, #field, l->field, 1000))
     SIZE(session.message, "message");
     l->session.fragments = bounded(number_of(L, "fragments", l->session.fragments, 1));
+    l->session.inflate_ratio = bounded(number_of(L, "inflate_ratio", l->session.inflate_ratio, 1));
     SIZE(send_soft, "send_soft");
     SIZE(send_queue, "send_queue");
     COUNT(head);

@@ -172,7 +172,10 @@ void plan_free(struct plan *plan)
     for (size_t i = 0; i < plan->listen_count; i++)
         free(plan->listen[i]);
     free(plan->listen);
+    tls_settings_free(&plan->tls);
+    free(plan->control);
     network_list_free(&plan->proxies);
+    free(plan->control);
     *plan = (struct plan){0};
 }
 

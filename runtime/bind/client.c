@@ -10,7 +10,7 @@
 #define ATTEMPT "tidewire.attempt"
 
 struct attempt {
-    struct list node; /* in vm->attempts */
+    struct list node; /* in vm->attempts, once it is started */
     struct vm *vm;
     struct connect *connect;
     struct task *task; /* waits for it; NULL: nobody does any more */
@@ -80,7 +80,7 @@ static struct attempt *attempt_new(struct vm *vm)
         return NULL;
     }
     *a = (struct attempt){.vm = vm, .slot = slot, .known = LUA_NOREF, .again = LUA_NOREF};
-    list_push(&vm->attempts, &a->node);
+    list_init(&a->node);
     return a;
 }
 
@@ -90,8 +90,7 @@ void client_cancel_all(struct vm *vm)
         struct attempt *a = list_entry(vm->attempts.next, struct attempt, node);
         if (a->task)
             a->task->place = NULL;
-        if (a->connect)
-            connect_cancel(a->connect);
+        connect_cancel(a->connect);
         attempt_free(a);
     }
 }
@@ -395,6 +394,8 @@ int client_connect(lua_State *L)
     struct vm *vm = task_current(L)->vm;
     if (!lua_isyieldable(L))
         return task_await(L, NULL, 0, outcome); /* which tells so */
+    if (vm->freeing) /* a script that tries again and again must not keep the process */
+        return task_await(L, NULL, 0, outcome);
     luaL_checkstack(L, 40, NULL);
     int bad = uri_parse(string_field(L, 1, "url"), &o.uri);
     if (bad) {
@@ -418,6 +419,7 @@ int client_connect(lua_State *L)
     if (!a->connect)
         return push_failure(L, "out of memory", CONNECT_ERR_MEMORY);
     *owner = NULL; /* on_done frees it, or client_cancel_all */
+    list_push(&vm->attempts, &a->node);
     return task_await(L, &a->task, (lua_KContext)a, outcome);
 }
 

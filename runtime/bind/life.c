@@ -93,6 +93,7 @@ void vm_free(struct vm *vm)
     if (!vm)
         return;
     vm_stop_cancel(vm);
+    vm->freeing = true;
     client_cancel_all(vm);
     script_free(vm);
     if (vm->conns)

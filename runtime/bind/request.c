@@ -1,4 +1,5 @@
 #include "bind/request.h"
+#include "net/tls.h"
 #include "wire/http.h"
 #include "wire/uri.h"
 
@@ -13,6 +14,42 @@ struct request *request_check(lua_State *L)
     return luaL_checkudata(L, 1, REQUEST);
 }
 
+/* The names, a line each, as a list. */
+static void push_names(lua_State *L, const struct buf *names)
+{
+    const char *at = (const char *)names->data, *end = at + names->len;
+    lua_newtable(L);
+    for (lua_Integer i = 1; names->len && at < end; i++) {
+        size_t n = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
+        lua_pushlstring(L, at, n);
+        lua_rawseti(L, -2, i);
+        at += n + 1;
+    }
+}
+
+/* The request outlives its connection, so what the client has shown is kept with it: in the cache,
+ * as `certificate`. The request is on top of the stack. */
+static void keep_certificate(lua_State *L, const struct conn *c)
+{
+    if (!conn_certificate(c, NULL))
+        return;
+    struct tls_peer peer = {.subject = vm_push_buffer(L)};
+    peer.names = vm_push_buffer(L);
+    if (conn_certificate(c, &peer)) {
+        lua_getiuservalue(L, -3, REQUEST_CACHE);
+        lua_createtable(L, 0, 3);
+        push_names(L, peer.names);
+        lua_setfield(L, -2, "names");
+        lua_pushlstring(L, (const char *)peer.subject->data, peer.subject->len);
+        lua_setfield(L, -2, "subject");
+        lua_pushstring(L, peer.fingerprint);
+        lua_setfield(L, -2, "fingerprint");
+        lua_setfield(L, -2, "certificate");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
+}
+
 void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice protocol,
                   bool answerable)
 {
@@ -24,6 +61,7 @@ void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice 
     lua_newtable(L);
     lua_setiuservalue(L, -2, REQUEST_CACHE);
     request_sender(c, slot, &r->sender); /* a contradiction was refused */
+    keep_certificate(L, c);
     if (answerable) {
         r->conn = conn_ref(c);
         r->number = conn_request_number(c);
@@ -97,6 +135,14 @@ static int get_remote_port(lua_State *L)
 static int get_secure(lua_State *L)
 {
     lua_pushboolean(L, request_check(L)->sender.secure);
+    return 1;
+}
+
+static int get_certificate(lua_State *L)
+{
+    request_check(L);
+    lua_getiuservalue(L, 1, REQUEST_CACHE);
+    lua_getfield(L, -1, "certificate");
     return 1;
 }
 
@@ -381,6 +427,7 @@ void request_open(lua_State *L)
                                        {"remote_address", get_remote_address},
                                        {"remote_port", get_remote_port},
                                        {"secure", get_secure},
+                                       {"certificate", get_certificate},
                                        {"body", get_body},
                                        {"app", get_app},
                                        {NULL, NULL}};

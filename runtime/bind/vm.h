@@ -44,6 +44,7 @@ struct vm {
     struct log_limit refusals; /* of handshakes: one line a second */
     bool loading;              /* an app is being loaded: it must not act yet */
     bool ended;                /* nothing of a script runs any more: see vm_end */
+    bool freeing;              /* vm_free: what waits now waits for good */
     char node[17];             /* of ws.id: this process, in hexadecimal */
     struct ws **ids;           /* slot of ws.id -> connection */
     size_t ids_cap, ids_free;

@@ -38,7 +38,8 @@ static void finish(struct master *m)
     struct certificates *c = &m->certificates;
     bool failed = *c->error;
     forget(c);
-    master_tell_ready(m);
+    if (m->up)
+        master_tell_ready(m);
     if (failed) {
         log_error(m->log, "the certificates stay as they are: %s", c->error);
     } else {
@@ -195,7 +196,8 @@ static bool build(struct master *m)
 static void begin(struct master *m)
 {
     m->certificates.again = false;
-    notify_reloading(&m->notify);
+    if (m->up)
+        notify_reloading(&m->notify);
     if (build(m))
         ask_all(m, CHANNEL_PREPARE, on_prepared);
     else

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define BACKLOG 128
 #define TOO_LONG                                                                                   \
     "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"too_long\","                                      \
     "\"message\":\"a line has up to 65536 bytes\"}}"
@@ -213,7 +214,7 @@ struct control *control_open(struct loop *loop, const char *path, const struct l
         return NULL;
     *c = (struct control){.loop = loop, .log = log, .line = line, .context = context};
     list_init(&c->peers);
-    if (!unix_socket_listen(&c->socket, path, true, CONTROL_PEERS)) {
+    if (!unix_socket_listen(&c->socket, path, true, BACKLOG)) {
         free(c);
         return NULL;
     }

@@ -1,4 +1,5 @@
 #include "net/conn_impl.h"
+#include "net/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,7 @@ void conn_abort(struct conn *c)
         return;
     c->phase = PHASE_DEAD;
     conn_set_arrived(c);
+    conn_set_holds(c, 0);
     ev_io_stop(loop_ev(c->set->loop), &c->io);
     loop_timer_cancel(c->set->loop, &c->timer);
     c->stream.ops->close(&c->stream);
@@ -510,6 +512,11 @@ unsigned conn_request_number(const struct conn *c)
 bool conn_awaits_answer(const struct conn *c)
 {
     return c->phase == PHASE_ANSWERING;
+}
+
+bool conn_certificate(const struct conn *c, struct tls_peer *out)
+{
+    return c->stream.fd >= 0 && tls_peer_certificate(&c->stream, out);
 }
 
 bool conn_is_secure(const struct conn *c)

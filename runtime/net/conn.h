@@ -135,6 +135,10 @@ void conn_peer(const struct conn *c, char *text, size_t size, unsigned *port);
 struct address conn_address(const struct conn *c);
 bool conn_is_secure(const struct conn *c);
 
+/* The certificate that the client has shown (tls_peer_certificate). false: none. */
+struct tls_peer;
+bool conn_certificate(const struct conn *c, struct tls_peer *out);
+
 /* The head of the request being answered, or of the one that was upgraded. */
 struct slice conn_head(const struct conn *c);
 

@@ -112,6 +112,7 @@ struct conn {
     uint32_t pinged;   /* when `ping_out` */
     uint32_t progress; /* when bytes were last taken, or began to wait */
     struct pace pace;  /* of messages */
+    size_t holds;      /* bytes of an unfinished message; counted in set->reassembly */
     unsigned refs;
     unsigned unacknowledged; /* bytes, at the last look at a queue that does not move */
     struct address peer;
@@ -205,6 +206,8 @@ void conn_set_removed(struct conn_set *set);
 void conn_set_connect_ended(struct conn_set *set); /* an attempt is off the list */
 void conn_set_began(struct conn *c);               /* its handshake counts from now on */
 void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */
+void conn_set_holds(struct conn *c, size_t bytes); /* of an unfinished message */
+void conn_set_bound_held(struct conn_set *set);    /* ends the largest ones, if that is too much */
 
 /* connect.c */
 void connect_drain(struct conn_set *set);   /* all attempts end at the turn's end */

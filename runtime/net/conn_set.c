@@ -161,6 +161,34 @@ void conn_set_arrived(struct conn *c)
     c->unfinished = false;
 }
 
+/* --- memory of unfinished messages ------------------------------------------------------------ */
+
+void conn_set_holds(struct conn *c, size_t bytes)
+{
+    c->set->reassembly -= c->holds;
+    c->set->reassembly += bytes;
+    c->holds = bytes;
+}
+
+/* A walk, for it is rare: what it ends has held a large share of the memory. */
+static struct conn *largest(const struct conn_set *set)
+{
+    struct conn *found = NULL;
+    for (struct list *node = set->all.next; node != &set->all; node = node->next) {
+        struct conn *c = list_entry(node, struct conn, all);
+        if (c->holds && (!found || c->holds > found->holds))
+            found = c;
+    }
+    return found;
+}
+
+void conn_set_bound_held(struct conn_set *set)
+{
+    size_t most = set->bounds.reassembly;
+    while (most && set->reassembly > most)
+        conn_ws_fail(largest(set), 1013, slice_of("too many messages are unfinished"));
+}
+
 const char *conn_set_date(struct conn_set *set)
 {
     struct timespec now;

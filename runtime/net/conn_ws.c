@@ -110,6 +110,8 @@ void conn_ws_fail(struct conn *c, uint16_t code, struct slice reason)
     remember_close(c, code, reason.ptr, reason.len);
     if (!c->close_sent)
         write_close(c, code, reason);
+    session_free(&c->session); /* nothing more is read into it; the peer may take its time */
+    conn_set_holds(c, 0);
     conn_linger(c, ENDING_SHUT_DOWN);
 }
 
@@ -218,6 +220,10 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
     if (rc < 0)
         fail(c, rc);
     session_take_unread(&c->session, &unread);
+    if (c->phase == PHASE_OPEN) {
+        conn_set_holds(c, session_held(&c->session));
+        conn_set_bound_held(c->set);
+    }
     return n - unread;
 }
 

@@ -66,15 +66,15 @@ bool tls_accept(struct stream *s, struct tls_context *t, int fd);
 
 /* --- the client's certificate ----------------------------------------------------------------- */
 
+/* Both buffers are the caller's. */
 struct tls_peer {
-    struct buf subject;   /* RFC 2253: "CN=alice,O=Example" */
-    struct buf names;     /* DNS names and addresses of the certificate, each with a line feed */
+    struct buf *subject;  /* is appended, as in RFC 2253: "CN=alice,O=Example" */
+    struct buf *names;    /* DNS names and addresses are, each with a line feed */
     char fingerprint[65]; /* SHA-256 in hexadecimal digits */
 };
 
 /* After the handshake. false: the client has shown none (or none was asked for, or the stream is no
- * TLS), or memory is short. What is shown has been verified. tls_peer_free in either case. */
+ * TLS), or memory is short. What is shown has been verified. `out` may be NULL, to ask only. */
 bool tls_peer_certificate(const struct stream *s, struct tls_peer *out);
-void tls_peer_free(struct tls_peer *p);
 
 #endif

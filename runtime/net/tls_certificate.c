@@ -107,18 +107,13 @@ bool tls_peer_certificate(const struct stream *s, struct tls_peer *out)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    *out = (struct tls_peer){0};
     X509 *cert = s->ops == &tls_ops ? SSL_get0_peer_certificate(s->state) : NULL;
-    if (!cert || X509_digest(cert, EVP_sha256(), digest, &n) != 1)
+    if (!cert || !out)
+        return cert != NULL;
+    if (X509_digest(cert, EVP_sha256(), digest, &n) != 1)
         return false;
     for (unsigned i = 0; i < n; i++)
         snprintf(out->fingerprint + 2 * i, 3, "%02x", digest[i]);
-    return tls_subject_text(X509_get_subject_name(cert), &out->subject) &&
-           tls_each_name(cert, true, append_name, &out->names);
-}
-
-void tls_peer_free(struct tls_peer *p)
-{
-    buf_free(&p->subject);
-    buf_free(&p->names);
+    return tls_subject_text(X509_get_subject_name(cert), out->subject) &&
+           tls_each_name(cert, true, append_name, out->names);
 }

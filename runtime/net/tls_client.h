@@ -22,10 +22,10 @@ struct tls_client *tls_client_new(const struct tls_client_settings *settings, ch
 struct tls_client *tls_client_ref(struct tls_client *t);
 void tls_client_unref(struct tls_client *t);
 
-/* A stream over a connected, non-blocking socket, which it owns from then on; the handshake is still
- * to be done. `name` is the host's name (sent as SNI, and verified) or address in numbers (verified
- * against the certificate's addresses, not sent). false: memory short or an impossible name; the
- * socket is closed. */
+/* A stream over a connected, non-blocking socket, which it owns from then on; the handshake is
+ * still to be done. `name` is the host's name (sent as SNI, and verified) or address in numbers
+ * (verified against the certificate's addresses, not sent). false: memory short or an impossible
+ * name; the socket is closed. */
 bool tls_connect(struct stream *s, struct tls_client *t, struct slice name, int fd);
 
 /* After a handshake that answered STREAM_ERROR or STREAM_EOF: why, in words for people ("the

@@ -9,11 +9,13 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MAX (4 * 1024 * 1024)
+#define CONNECT_PATIENCE 5 /* s */
 #define LOCK_TRIES 20
 #define LOCK_PAUSE 50000000 /* ns */
 
@@ -168,6 +170,9 @@ int unix_socket_connect(const char *path)
     if (!place_open(&p, path))
         return -1;
     int fd = new_socket(0);
+    struct timeval patience = {.tv_sec = CONNECT_PATIENCE}; /* with one whose backlog is full */
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (fd >= 0 && connect(fd, (const void *)&p.address, sizeof p.address)) {
         int why = errno;
         close(fd);

@@ -375,6 +375,6 @@ const char *extension_error_text(int error)
         [-EXTENSION_ERR_SERVER_TAKEOVER] =
             "permessage-deflate: server_no_context_takeover was offered and is missing",
     };
-    size_t i = error < 0 ? (size_t)-error : 0;
-    return i && i < sizeof texts / sizeof texts[0] ? texts[i] : "unknown error";
+    bool known = error <= EXTENSION_ERR_MALFORMED && error >= EXTENSION_ERR_SERVER_TAKEOVER;
+    return known ? texts[-error] : "unknown error";
 }

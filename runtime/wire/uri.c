@@ -1,8 +1,7 @@
 #include "wire/uri.h"
 
+#include "wire/address.h"
 #include "wire/utf8.h"
-
-#include <arpa/inet.h>
 
 /* Where a character may stand as it is, without being percent-encoded. '%' and '#' are in no class
  * but the one where a lone % is let through. */
@@ -110,31 +109,13 @@ static bool is_name(struct slice s)
 
 static bool is_ipv6(struct slice s)
 {
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr address;
-    if (s.len >= sizeof text)
-        return false;
-    /* inet_pton would stop at a NUL and take what stands before it */
-    for (size_t i = 0; i < s.len; i++)
-        if (hex_value(s.ptr[i]) < 0 && s.ptr[i] != ':' && s.ptr[i] != '.')
-            return false;
-    memcpy(text, s.ptr, s.len);
-    text[s.len] = '\0';
-    return inet_pton(AF_INET6, text, &address) == 1;
+    struct address unused;
+    return address_parse_ipv6(s, &unused);
 }
 
 static bool parse_port(struct slice s, uint16_t *port)
 {
-    unsigned value = 0;
-    if (s.len == 0 || s.len > 5 || s.ptr[0] == '0')
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-        value = value * 10 + (unsigned)(s.ptr[i] - '0');
-    }
-    *port = (uint16_t)value;
-    return value <= UINT16_MAX;
+    return address_parse_port(s, port) && *port != 0;
 }
 
 /* host and what follows it, which is empty or starts with ":". */

@@ -109,7 +109,8 @@ describe("tidewire check", function()
         local status, out, err = check(files)
         assert.same({ 1, "" }, { status, out })
         assert.equal("tidewire: DIR/tidewire.lua: listen[1]: expected ws://HOST:PORT, "
-            .. 'wss://HOST:PORT?cert=FILE&key=FILE or unix:PATH, got ":8080" (did you mean `ws://127.0.0.1:8080`?)\n',
+            .. 'wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or systemd:NAME, got ":8080" '
+            .. "(did you mean `ws://127.0.0.1:8080`?)\n",
             err)
         dir:remove()
         environment.TIDEWIRE_WORKERS = "0"

@@ -20,7 +20,8 @@ local function usage(...)
 end
 
 local root_usage = "Usage: tidewire [-h] [--version] <command> ...\nTry `tidewire --help`.\n"
-local run_usage = "Usage: tidewire run [--config FILE] [--listen URL] [--log LEVEL] [--workers N] [-h] APP\n"
+local run_usage = "Usage: tidewire run [--config FILE] [--listen URL] [--control PATH] [--log LEVEL] "
+    .. "[--workers N] [-h]\n       APP\n"
     .. "Try `tidewire run --help`.\n"
 
 describe("the command line", function()

@@ -38,7 +38,10 @@ describe("tidewire run", function()
         assert.same({
             command = "run", app = dir.path, workers = 1, log = "info", proxies = {},
             listen = { { url = "ws://127.0.0.1:8080", text = "default" } },
+            control = dir.path .. "/.tidewire.sock", control_asked = false,
             settings = {
+                control = { from = "default" },
+                tls = { from = "default" },
                 listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
                 log = { value = "info", from = "default" },
                 proxies = { value = {}, from = "default" },
@@ -58,6 +61,20 @@ describe("tidewire run", function()
             plan.listen)
         assert.equal(3, plan.workers)
         assert.equal(2, run("--workers", "3", dir.path, "--workers", "2").workers)
+    end)
+
+    it("takes the control socket's place, and the certificates of the settings", function()
+        local plan = run(dir.path .. "/app.lua", "--control", "here.sock")
+        assert.same({ "here.sock", true }, { plan.control, plan.control_asked })
+        plan = run(dir.path, "--control=off")
+        assert.same({ nil, true }, { plan.control, plan.control_asked })
+        dir:write("other.lua", "")
+        assert.equal(dir.path .. "/.tidewire-other.sock", run(dir.path .. "/other.lua").control)
+        dir:write("tidewire.lua", [[return { control = "run/x.sock", tls = { certificates = {
+            { cert = "a.pem", key = "/etc/a.key" } } } }]])
+        plan = run(dir.path)
+        assert.same({ dir.path .. "/run/x.sock", true }, { plan.control, plan.control_asked })
+        assert.same({ certificates = { { cert = dir.path .. "/a.pem", key = "/etc/a.key" } } }, plan.tls)
     end)
 
     it("takes the settings beside the app", function()
@@ -106,8 +123,8 @@ describe("tidewire run", function()
     it("fails with 2 when a flag or variable is wrong", function()
         assert.same({ 2, 'tidewire: --workers: expected a whole number from 1 to 256, got "x"\n' },
             { run(dir.path, "--workers", "x") })
-        assert.same({ 2, "tidewire: --listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE or "
-            .. 'unix:PATH, got ":8080" (did you mean `ws://127.0.0.1:8080`?)\n' },
+        assert.same({ 2, "tidewire: --listen[1]: expected ws://HOST:PORT, wss://HOST:PORT?cert=FILE&key=FILE, "
+            .. 'unix:PATH or systemd:NAME, got ":8080" (did you mean `ws://127.0.0.1:8080`?)\n' },
             { run(dir.path, "--listen", ":8080") })
         environment.TIDEWIRE_WORKERS = "0"
         assert.same({ 2, "tidewire: TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got 0\n" },

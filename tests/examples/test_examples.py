@@ -5,10 +5,13 @@ import contextlib
 import http.client
 import json
 import pathlib
+import re
+import subprocess
 import time
 
 import pytest
 import websockets
+from tidewire import SANITIZER, binary
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.lua"))
@@ -27,7 +30,8 @@ def test_is_short_and_says_what_it_is_for(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= 40
     assert lines[0].startswith("-- ") and len(lines[0]) > 20
-    assert f"--   tidewire run examples/{path.name}" in lines, "how to start it"
+    start = re.compile(rf"--   tidewire (run|exec) examples/{path.name}( .*)?")
+    assert any(start.fullmatch(line) for line in lines), "how to start it"
 
 
 def test_each_example_is_listed_and_tested():
@@ -209,3 +213,25 @@ def test_http(serve):
     status, kind, body = get(server, "/%zz")
     assert (status, kind) == (400, "text/plain; charset=utf-8")
     assert body.endswith(b"\n"), "a terminal's prompt begins on a line of its own"
+
+
+def client(*args, **options):
+    done = subprocess.run([binary(), "exec", "examples/client.lua", *args], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60, **options)
+    assert not SANITIZER.search(done.stderr), done.stderr
+    return done
+
+
+def test_client(serve):
+    server = serve("examples/echo.lua")
+    done = client(server.url(), input="tide \u00e9\n\nlast")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tide \u00e9\n\nlast\n", "")
+    done = client()
+    assert done.returncode == 2 and done.stderr.startswith("usage: ")
+    url = server.url()
+    server.stop()
+    done = client(url, input="")
+    assert done.returncode == 1 and "connection refused" in done.stderr
+    server = serve("examples/dialogue.lua")  # closes after two numbers
+    done = client(server.url(), input="1\n2\n3\n4\n5\n6\n")
+    assert done.returncode == 1 and done.stderr == "the server has closed the connection\n"

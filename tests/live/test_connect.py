@@ -71,8 +71,11 @@ def test_echo_straight(run, serve_websockets, compression):
     server = serve_websockets(echo, max_size=None)
     assert run(f"""
         local ws = assert(tidewire.connect(arg[1], {{ compression = {compression}, limits = {{ message = "4 MiB" }} }}))
+        local noise = {{}} -- so that the ratio of compression is an ordinary one
+        for i = 1, 20000 do noise[i] = math.random(0, 9) end
+        noise = table.concat(noise)
         for _, n in ipairs {{ 0, 1, 125, 126, 65535, 65536, 1 << 20, 4 << 20 }} do
-            local text = ("tide "):rep(n // 5 + 1):sub(1, n)
+            local text = noise:rep(n // #noise + 1):sub(1, n)
             assert(ws:send(text))
             local data, kind = ws:receive()
             assert(data == text and kind == "text", n)
@@ -128,11 +131,11 @@ def test_fields(run, door):
         show(ws.remote_address, ws.ready_state, ws.buffered_amount, ws.reconnects)
         show(ws.request, ws.params, ws.app, type(ws.state))
         ws.state.n = 1
-        show(ws.state.n, tidewire.send(ws.id, "by id"), #ws.id > 20)
+        show(ws.state.n, tidewire.send(ws.id, "by id"), #ws.id >= 20)
         show(pcall(ws.every, ws, 1, "tick"))
         show(select(2, pcall(function() return ws.respons end)):match "did you mean `%a+`")
         show(ws:receive())
-        show(ws.remote_address, ws.url == arg[1], ws.ready_state, ws.response.status)
+        show(ws.remote_address, ws.url == arg[1], ws.response.status)
     """, server.url("/path?q=1"))
     guest = server.open("Sec-WebSocket-Protocol: b", "X-Seen: one", "x-seen: two")
     assert guest.message() == "by id"
@@ -141,8 +144,8 @@ def test_fields(run, door):
     guest.sock.close()
     assert started.lines() == [
         "true|b|101|one, two|nil", "127.0.0.1|open|0|0", "nil|nil|nil|table", "1|true|true",
-        "false|bad argument #2 to '?' (this connection has no handler with functions to name)",
-        "did you mean `response`", "nil|closed", "127.0.0.1|true|closing|101"]
+        "false|bad argument #3 to '?' (this connection has no handler with functions to name)",
+        "did you mean `response`", "nil|closed", "127.0.0.1|true|101"]
 
 
 def test_server_connections_have_none_of_it(live):
@@ -226,36 +229,34 @@ def test_the_limit_of_the_closing_handshake_bounds_the_wait(run, door):
 
 
 def test_what_waits_is_bounded(run, door):
-    server = door()
+    server, gate = door(), door()
     started = run("""
-        local ws = tidewire.connect(arg[1])
-        show "open"
-        tidewire.sleep(0.2) -- nobody takes anything
+        local ws, gate = tidewire.connect(arg[1]), tidewire.connect(arg[2])
+        gate:receive() -- nobody takes anything
         local n = 0
         for data in ws:messages() do
             assert(tonumber(data:sub(1, 8)) == n, n)
             n = n + 1
         end
-        show(n > 100, collectgarbage "count" < 20000)
-    """, server.url())
-    guest = server.open()
-    started.wait_line("open")
-    guest.sock.settimeout(0.1)
+        show(n)
+    """, server.url(), gate.url())
+    guest, keeper = server.open(), gate.open()
+    guest.sock.settimeout(0.5)
     sent = 0
     with contextlib.suppress(TimeoutError):
-        while sent < 10000:  # 1 GB: more than any socket takes
+        while sent < 2000:  # 200 MB: more than any socket takes
             whole = frame(TEXT, f"{sent:08}" + "x" * 100_000, masked=False)
             while whole:
                 whole = whole[guest.sock.send(whole):]
             sent += 1
-    assert sent < 10000
+    assert sent < 2000
     guest.sock.settimeout(20)
-    if whole:
-        guest.send(whole)
+    keeper.say(TEXT, "go")
+    guest.send(whole)
     guest.close(1000)
     guest.closing()
     guest.sock.close()
-    assert started.lines() == ["true|true"] or started.lines() == ["open", "true|true"]
+    assert started.lines() == [str(sent + 1)]
 
 
 def test_receive_times_out_and_others_go_on(run, door):
@@ -394,7 +395,10 @@ def test_misuse_throws_at_the_caller(run):
         show(pcall(function() tidewire.connect("http://example.org") end))
         show(pcall(function() tidewire.connect("ws://example.org", { timout = 5 }) end))
         show(pcall(function() tidewire.connect("ws://example.org/a|b") end))
-        show(pcall(table.sort, { 1, 2 }, function() return tidewire.connect "ws://example.org" end))
+        show(pcall(table.sort, { 1, 2 }, function()
+            local ws = tidewire.connect "ws://example.org"
+            return ws
+        end))
     """).lines()
     for line, told in zip(lines, ("ws://, wss:// or ws+unix: expected", "did you mean `timeout`?", "bad argument #1",
                                   "connect cannot wait here")):
@@ -552,6 +556,7 @@ def test_reconnect_goes_on_with_the_same_ws(run, door):
     assert four.message() == "hello 3"
     four.close()
     assert four.closing() == (None, "")
+    four.sock.close()
     five = server.open("X-N: 5")
     assert five.message() == "hello 4"
     five.say(TEXT, "end")
@@ -644,11 +649,11 @@ def test_an_error_in_a_handler_closes_that_connection(run, door):
     server = door()
     started = run("""
         local over
-        tidewire.connect(arg[1] .. "?token=secret", { handler = {
+        tidewire.connect(arg[1], { handler = {
             message = function() error "no" end, close = function(_, ...) show("close", ...) over = true end,
         } })
         while not over do tidewire.sleep(0.01) end
-    """, server.url("/path"))
+    """, server.url("/path?token=secret"))
     guest = server.open()
     guest.say(TEXT, "hi")
     guest.expect_close(1011, "internal error")
@@ -678,7 +683,7 @@ def test_a_coroutine_that_is_closed_while_it_connects(run, door):
             co = coroutine.create(function() tidewire.connect(arg[1]) show "not reached" end)
             show(coroutine.resume(co))
         end)
-        tidewire.sleep(0)
+        while not co do tidewire.sleep(0.001) end
         show(coroutine.status(co))
         show(coroutine.close(co))
         collectgarbage()
@@ -743,7 +748,8 @@ def test_many_at_once(run, serve_websockets):
                 local ws = assert(tidewire.connect(arg[1]))
                 for k = 1, 5 do
                     ws:send(tostring(i * k))
-                    sum = sum + ws:receive()
+                    local n = ws:receive()
+                    sum = sum + n
                 end
                 left = left - 1
             end)
@@ -786,7 +792,7 @@ def test_a_drain_closes_clients_and_cancels_attempts(live, door):
     server, silent = door(), door()
     app = live(f"""
         return tidewire.app {{ routes = {{ ["/"] = {{ open = function() end }} }}, start = function()
-            tidewire.spawn(function() note("attempt", select(3, tidewire.connect "{silent.url()}")) end)
+            tidewire.spawn(function() note("attempt", (select(3, tidewire.connect "{silent.url()}"))) end)
             tidewire.spawn(function()
                 local ws = tidewire.connect("{server.url()}", {{ reconnect = true, handler = {{
                     open = function() note "open" end, close = function(_, code) note("close", code) end }} }})

@@ -202,13 +202,14 @@ def test_handshake_that_is_finished_during_the_drain_is_refused(live):
         ["/ws"] = { upgrade = function() note("upgrade") end, message = print },
         ["/slow"] = function() note("asked") tidewire.sleep(0.1) return "x" end,
     } }""")
-    early, slow = server.peer(), server.peer()
+    early, slow, idle = server.peer(), server.peer(), server.peer()
     whole = handshake("/ws")
     slow.send(request("/slow"))
     server.wait_notes("asked")
     early.send(whole[:40])
+    assert idle.ask("/ws").status == 426, "what was sent before has arrived"
     server.signal(signal.SIGTERM)
-    server.wait_log("stopping")
+    assert idle.rest() == b"", "the drain has begun"
     early.send(whole[40:])
     answer = early.answer()
     assert answer.status == 503 and "retry-after" in answer.headers

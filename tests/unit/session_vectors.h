@@ -280,6 +280,8 @@ static const struct vector vectors[] = {
  .events = "text(H) ", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
 {.name = "cut in a block", .parts = {FRAME(PACKED_TEXT, HELLO_BEGIN)},
  .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
+{.name = "cut in the lengths of a stored block", .parts = {FRAME(PACKED_TEXT, "\x00\x01")},
+ .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
 {.name = "cut in a block, by an empty fragment", .parts = {FRAME(PACKED_TEXT_BEGIN, HELLO_BEGIN), FRAME(LAST, "")},
  .events = "", .error = SESSION_ERR_DEFLATE, .modes = MODE_COMPRESSED},
 

@@ -453,6 +453,19 @@ static void test_each_allocation_may_fail(void **state)
     assert_true(failing > 4); /* it did allocate: assembly, control payload, growth */
 }
 
+static void test_a_ping_in_pieces_may_lack_memory(void **state)
+{
+    (void)state;
+    struct session s;
+    struct buf log = {0};
+    session_init(&s, SESSION_CLIENT, &roomy);
+    allocations_fail_after(0);
+    assert_int_equal(feed_copy(&s, "\x89\x04ti", 4, &log), SESSION_ERR_MEMORY);
+    allocations_succeed();
+    assert_over(&s);
+    session_free(&s);
+}
+
 /* --- the owner's side --------------------------------------------------------------------- */
 
 static void test_unread_bytes_may_be_taken_back_and_fed_again(void **state)
@@ -482,6 +495,24 @@ static void test_unread_bytes_may_be_taken_back_and_fed_again(void **state)
         session_feed(&s, rest, n);
     }
     assert_log(&log, "text(a) ping() text(bc) text(d) ", 32, "fed again");
+    session_free(&s);
+}
+
+static void test_idle_is_between_messages_and_headers(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\x01\x02hi\x89\x01p\x80\x00";
+    struct session s;
+    struct buf log = {0};
+    session_init(&s, SESSION_CLIENT, &roomy);
+    for (size_t i = 0; i < sizeof bytes - 1; i++) {
+        assert_int_equal(session_is_idle(&s), i == 0);
+        assert_int_equal(feed_copy(&s, bytes + i, 1, &log), SESSION_MORE);
+    }
+    assert_true(session_is_idle(&s));
+    assert_int_equal(feed_copy(&s, "\x89", 1, &log), SESSION_MORE);
+    assert_false(session_is_idle(&s)); /* half a header alone */
+    assert_log(&log, "ping(p) text(hi) ", 17, "byte by byte");
     session_free(&s);
 }
 
@@ -581,7 +612,9 @@ int main(void)
         TEST(test_memory_follows_what_arrived_not_what_was_declared),
         TEST(test_a_message_is_freed_by_the_next_call),
         TEST(test_each_allocation_may_fail),
+        TEST(test_a_ping_in_pieces_may_lack_memory),
         TEST(test_unread_bytes_may_be_taken_back_and_fed_again),
+        TEST(test_idle_is_between_messages_and_headers),
         TEST(test_errors_have_codes_and_words),
         TEST(test_frames_are_written_as_the_rfc_shows),
         TEST(test_writing_refuses_or_fails_without_a_trace),

@@ -151,6 +151,36 @@ static void test_a_limit_lowered_in_a_message_holds_at_once(void **state)
     buf_free(&log);
 }
 
+static void test_declared_lengths_of_compressed_messages_do_not_overflow(void **state)
+{
+    (void)state;
+    static const uint64_t half = (UINT64_MAX - 64 * KIB) / 2;
+    const struct {
+        uint64_t limit, first, then;
+        int rc;
+    } cases[] = {
+        {UINT64_MAX, INT64_MAX, 0, SESSION_MORE},  {half, INT64_MAX, 0, SESSION_MORE},
+        {half + 1, INT64_MAX, 0, SESSION_MORE},    {0, 64 * KIB, 0, SESSION_MORE},
+        {0, 64 * KIB + 1, 0, SESSION_ERR_TOO_BIG}, {1000, 66 * KIB, 0, SESSION_ERR_TOO_BIG},
+        {UINT64_MAX, 0, INT64_MAX, SESSION_MORE},  {half, 0, INT64_MAX, SESSION_MORE},
+        {0, 0, 64 * KIB - 2, SESSION_MORE},        {0, 0, 64 * KIB - 1, SESSION_ERR_TOO_BIG},
+        {0, 0, INT64_MAX, SESSION_ERR_TOO_BIG},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        unsigned char head[FRAME_HEADER_MAX];
+        struct reader r;
+        struct buf log = {0};
+        reader_init(&r, false, (struct session_limits){.message = cases[i].limit, .fragments = 2});
+        if (cases[i].then) /* behind two bytes that say nothing */
+            assert_int_equal(feed_copy(&r.s, "\x42\x02\x03\x00", 4, &log), SESSION_MORE);
+        size_t n = frame_write_header(head, false, cases[i].then ? 0 : FRAME_RSV1,
+                                      cases[i].then ? FRAME_CONTINUATION : FRAME_BINARY,
+                                      cases[i].then ? cases[i].then : cases[i].first, NULL);
+        assert_int_equal(feed(&r.s, head, n, &log), cases[i].rc);
+        reader_free(&r);
+    }
+}
+
 /* The result is the same however the message is cut. */
 static int with_ratio(const unsigned char *data, size_t n, uint32_t ratio)
 {
@@ -552,6 +582,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_the_limit_is_exact_for_each_size),
         TEST(test_a_limit_lowered_in_a_message_holds_at_once),
+        TEST(test_declared_lengths_of_compressed_messages_do_not_overflow),
         TEST(test_the_ratio_counts_from_64_KiB_on),
         TEST(test_the_ratio_is_that_of_the_whole_message),
         TEST(test_bombs_stay_within_the_limit),

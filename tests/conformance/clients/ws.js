@@ -6,9 +6,20 @@ const { WebSocket } = require("ws");
 
 const MESSAGE = 16 * 1024 * 1024;
 
+// The suite's words for what to offer, in those of ws.
+function deflate(compression) {
+    if (!compression) return false;
+    const { takeover, window_bits: bits } = compression;
+    return {
+        threshold: 0,
+        ...(takeover === false && { serverNoContextTakeover: true, clientNoContextTakeover: true }),
+        ...(bits && { serverMaxWindowBits: bits, clientMaxWindowBits: bits }),
+    };
+}
+
 function run(order) {
     const socket = new WebSocket(order.url, order.protocols, {
-        perMessageDeflate: order.compression && { threshold: 0 },
+        perMessageDeflate: deflate(order.compression),
         maxPayload: order.profile === "limit" ? 65536 : MESSAGE,
         maxFragments: order.profile === "limit" ? 16 : 65536,
     });
