@@ -1,5 +1,6 @@
 #include "wire/handshake.h"
 
+#include "wire/extension.h"
 #include "wire/uri.h"
 
 #include <openssl/evp.h>
@@ -111,6 +112,9 @@ int handshake_check_request(const struct http_head *head)
         rc = check_key(head);
     if (rc == 0)
         rc = check_protocols(head);
+    /* no compression wanted: whether it is, only the route knows */
+    if (rc == 0 && extension_accept(head, NULL, NULL, NULL) < 0)
+        rc = HANDSHAKE_ERR_EXTENSION;
     return rc;
 }
 
@@ -141,6 +145,8 @@ const char *handshake_error_text(int error)
         return "Sec-WebSocket-Version is given twice.";
     case HANDSHAKE_ERR_BODY:
         return "The opening handshake has no body.";
+    case HANDSHAKE_ERR_EXTENSION:
+        return "Sec-WebSocket-Extensions is malformed.";
     case HANDSHAKE_ERR_PROTOCOL:
         return "Sec-WebSocket-Protocol is malformed, has a name twice or too many names.";
     default:

@@ -27,12 +27,14 @@ enum handshake_result {
     HANDSHAKE_ERR_BODY = -6,     /* 400: Transfer-Encoding, or Content-Length malformed or over 0 */
     HANDSHAKE_ERR_PROTOCOL = -7, /* 400: Sec-WebSocket-Protocol has a non-token, an empty element,
                                     one twice, or more than HANDSHAKE_PROTOCOLS_MAX */
+    HANDSHAKE_ERR_EXTENSION = -8, /* 400: Sec-WebSocket-Extensions does not conform to its grammar,
+                                     so the connection has to be failed (section 9.1) */
 };
 
 /* Judges a request. A request is an upgrade when its Upgrade list names websocket (any case), or
  * it carries a Sec-WebSocket-Key. With several faults the answer is the first of: method, body,
- * connection, version, key, protocol. After an error nothing more may be read from the connection:
- * what follows may be a body, and no request. */
+ * connection, version, key, protocol, extension. After an error nothing more may be read from the
+ * connection: what follows may be a body, and no request. */
 int handshake_check_request(const struct http_head *head);
 
 /* A 426 answer has to carry "Sec-WebSocket-Version: 13", a 405 "Allow: GET". */

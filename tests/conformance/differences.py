@@ -34,7 +34,8 @@ WS = [
     Difference((*numbered("6.4", range(1, 5)), "6.27.2"), BOTH, "RFC 6455 5.6",
                "Note that a particular text frame might include a partial UTF-8 sequence; however, the whole message "
                "MUST contain valid UTF-8.",
-               "ws judges whole messages; that it cannot be completed is not noticed before its end, as the RFC allows."),
+               "ws judges whole messages; that one cannot be completed is not noticed before its end, as the RFC "
+               "allows."),
     Difference(("L.minimal.[12].*",), BOTH, "RFC 6455 5.2",
                "Note that in all cases, the minimal number of bytes MUST be used to encode the length",
                "ws takes lengths in more bytes than they need."),
@@ -46,7 +47,8 @@ WS = [
                "value.",
                "ws wants it to be the only value."),
     Difference(numbered("H.refuse.version", (1, 2, 4, 5, 6, 7)), SERVER, "RFC 6455 4.2.2",
-               "an appropriate HTTP error code (such as 426 Upgrade Required) and a |Sec-WebSocket-Version| header field",
+               "an appropriate HTTP error code (such as 426 Upgrade Required) and a |Sec-WebSocket-Version| header "
+               "field",
                "ws answers with 400 and the header, which the RFC leaves open."),
     Difference(("H.refuse.version.3",), SERVER, "RFC 6455 4.2.1",
                "A |Sec-WebSocket-Version| header field, with a value of 13.",

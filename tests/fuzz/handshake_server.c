@@ -175,7 +175,7 @@ static void check_request(const struct http_head *h, uint8_t order)
         CHECK(!http_has_token(h, "Upgrade", "websocket") && count(h, "Sec-WebSocket-Key") == 0);
     } else {
         unsigned status = handshake_error_status(rc);
-        CHECK(rc >= HANDSHAKE_ERR_PROTOCOL && rc < 0 && strlen(handshake_error_text(rc)) > 0);
+        CHECK(rc >= HANDSHAKE_ERR_EXTENSION && rc < 0 && strlen(handshake_error_text(rc)) > 0);
         CHECK(status == (rc == HANDSHAKE_ERR_METHOD    ? 405u
                          : rc == HANDSHAKE_ERR_VERSION ? 426u
                                                        : 400u));

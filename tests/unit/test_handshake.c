@@ -234,6 +234,28 @@ static void refuses_bad_protocol_lists(void **state)
     check_vectors(vectors, COUNT(vectors));
 }
 
+/* Whether an extension is taken is another matter: here only the grammar of the field is judged,
+ * also of one that nobody knows. */
+static void refuses_malformed_extensions(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {"",    ",",     "a;",       "a; b=", "a=b",
+                                        "a b", "\"a\"", "a; b=\"c", "a; =c"};
+    static const char *const fine[] = {"a", "a,,b", ", a; b; c=d; e=\"f\"",
+                                       "permessage-deflate; x=9"};
+    char fields[512];
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        struct vector v = {lists[i], fields, HANDSHAKE_ERR_EXTENSION};
+        snprintf(fields, sizeof fields, GOOD "Sec-WebSocket-Extensions: %s\r\n", lists[i]);
+        check_vectors(&v, 1);
+    }
+    for (size_t i = 0; i < COUNT(fine); i++) {
+        struct vector v = {fine[i], fields, HANDSHAKE_UPGRADE};
+        snprintf(fields, sizeof fields, GOOD "Sec-WebSocket-Extensions: %s\r\n", fine[i]);
+        check_vectors(&v, 1);
+    }
+}
+
 /* Each byte in each field that the handshake reads. Such a request is judged, not misread: it is
  * refused or, where the byte happens to fit, an upgrade. */
 static void judges_every_byte_in_its_fields(void **state)
@@ -292,10 +314,10 @@ static void wants_get(void **state)
 static void has_words_for_errors(void **state)
 {
     (void)state;
-    for (int a = HANDSHAKE_ERR_PROTOCOL; a <= 0; a++) {
+    for (int a = HANDSHAKE_ERR_EXTENSION; a <= 0; a++) {
         unsigned status = a == HANDSHAKE_ERR_METHOD ? 405 : a == HANDSHAKE_ERR_VERSION ? 426 : 400;
         assert_int_equal(handshake_error_status(a), status);
-        for (int b = HANDSHAKE_ERR_PROTOCOL; b < a; b++)
+        for (int b = HANDSHAKE_ERR_EXTENSION; b < a; b++)
             assert_string_not_equal(handshake_error_text(a), handshake_error_text(b));
     }
 }
@@ -536,6 +558,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_keys),
         cmocka_unit_test(refuses_bodies),
         cmocka_unit_test(refuses_bad_protocol_lists),
+        cmocka_unit_test(refuses_malformed_extensions),
         cmocka_unit_test(judges_every_byte_in_its_fields),
         cmocka_unit_test(wants_get),
         cmocka_unit_test(has_words_for_errors),

@@ -51,15 +51,20 @@ def works(change=None, fields=(), chop=0, status="HTTP/1.1 101 Switching Protoco
 
 # --- status ---------------------------------------------------------------------------------------------
 
-for code in (200, 204, 206, 304, 400, 401, 403, 404, 405, 407, 426, 429, 500, 501, 502, 503, 505, 102, 199, 299, 600, 999):
+for code in (200, 204, 206, 304, 400, 401, 403, 404, 405, 407, 426, 429, 500, 501, 502, 503, 505, 102, 199, 299, 600,
+             999):
     add(f"status.{code}", f"status {code} with everything else right", RFC, fails(status=f"HTTP/1.1 {code} Some Words"))
 for code in (301, 302, 303, 307, 308):
     add(f"redirect.{code}", f"a redirect with {code} that nobody asked to follow", RFC,
         fails(status=f"HTTP/1.1 {code} Elsewhere", fields=["Location: /elsewhere"]))
-for i, line in enumerate(("HTTP/1.0 101 Switching Protocols", "HTTP/2.0 101 Switching Protocols", "HTTP/0.9 101 Switching Protocols",
-                          "HTTP/1.1  101 Switching Protocols", "HTTP/1.1 0101 Switching Protocols", "HTTP/1.1 1o1 Switching Protocols",
-                          "HTTP/1.1 10 Switching Protocols", "HTTP/1.1", "HTTP/1.1 ", " HTTP/1.1 101 Switching Protocols", "http/1.1 101 x",
-                          "101 Switching Protocols", "HTTPS/1.1 101 x", "ICY 101 OK", "HTTP/1.1\t101\tx", "HTTP/1.1 +101 x", "HTTP/1.1101 x",
+for i, line in enumerate(("HTTP/1.0 101 Switching Protocols", "HTTP/2.0 101 Switching Protocols",
+                          "HTTP/0.9 101 Switching Protocols",
+                          "HTTP/1.1  101 Switching Protocols", "HTTP/1.1 0101 Switching Protocols",
+                          "HTTP/1.1 1o1 Switching Protocols",
+                          "HTTP/1.1 10 Switching Protocols", "HTTP/1.1", "HTTP/1.1 ",
+                          " HTTP/1.1 101 Switching Protocols", "http/1.1 101 x",
+                          "101 Switching Protocols", "HTTPS/1.1 101 x", "ICY 101 OK", "HTTP/1.1\t101\tx",
+                          "HTTP/1.1 +101 x", "HTTP/1.1101 x",
                           "HTTP/1.1 101x", ""), 1):
     add(f"line.{i}", f"status line {line!r}", "RFC 9112 4", fails(status=line))
 add("line.bare", "a status line without a reason, which is fine", "RFC 9112 4", works(status="HTTP/1.1 101 "))
@@ -77,15 +82,21 @@ for i, value in enumerate(("upgrade", "UPGRADE", "keep-alive, Upgrade", "Upgrade
     add(f"connection.fine.{i}", f"Connection: {value!r}, which is fine", RFC, works({"Connection": value}))
 
 ACCEPTS = {
-    "none": lambda key: None, "an empty one": lambda key: "", "that of another key": lambda key: http.accept_of(http.key_of("other")),
+    "none": lambda key: None, "an empty one": lambda key: "",
+    "that of another key": lambda key: http.accept_of(http.key_of("other")),
     "the key itself": lambda key: key, "in another case": lambda key: http.accept_of(key).swapcase(),
-    "without its padding": lambda key: http.accept_of(key).rstrip("="), "with a byte more": lambda key: http.accept_of(key) + "=",
-    "with a byte less": lambda key: http.accept_of(key)[:-2] + "=", "with a comma": lambda key: http.accept_of(key) + ",",
-    "twice in a field": lambda key: f"{http.accept_of(key)}, {http.accept_of(key)}", "twice": lambda key: [http.accept_of(key)] * 2,
+    "without its padding": lambda key: http.accept_of(key).rstrip("="),
+    "with a byte more": lambda key: http.accept_of(key) + "=",
+    "with a byte less": lambda key: http.accept_of(key)[:-2] + "=",
+    "with a comma": lambda key: http.accept_of(key) + ",",
+    "twice in a field": lambda key: f"{http.accept_of(key)}, {http.accept_of(key)}",
+    "twice": lambda key: [http.accept_of(key)] * 2,
     "right, then wrong": lambda key: [http.accept_of(key), http.accept_of("x")],
     "wrong, then right": lambda key: [http.accept_of("x"), http.accept_of(key)],
-    "in quotes": lambda key: f'"{http.accept_of(key)}"', "with a space inside": lambda key: http.accept_of(key)[:9] + " " + http.accept_of(key)[9:],
-    "of a key in lower case": lambda key: http.accept_of(key.lower()), "of a key with a space": lambda key: http.accept_of(key + " "),
+    "in quotes": lambda key: f'"{http.accept_of(key)}"',
+    "with a space inside": lambda key: http.accept_of(key)[:9] + " " + http.accept_of(key)[9:],
+    "of a key in lower case": lambda key: http.accept_of(key.lower()),
+    "of a key with a space": lambda key: http.accept_of(key + " "),
 }
 for i, (what, make) in enumerate(ACCEPTS.items(), 1):
     add(f"accept.{i}", f"Sec-WebSocket-Accept: {what}", RFC,
@@ -105,11 +116,14 @@ def protocol(*values):
 
 for i, (fields, offers) in enumerate((
         (protocol("chat"), None), (protocol("foo"), BOTH), (protocol("Chat"), BOTH), (protocol("chat, chat.v2"), BOTH),
-        (protocol("chat", "chat.v2"), BOTH), (protocol("chat", "chat"), BOTH), (protocol("chat.v2.1"), BOTH), (protocol("cha"), BOTH),
+        (protocol("chat", "chat.v2"), BOTH), (protocol("chat", "chat"), BOTH), (protocol("chat.v2.1"), BOTH),
+        (protocol("cha"), BOTH),
         (protocol("chat;q=1"), BOTH), (protocol('"chat"'), BOTH), (protocol(""), BOTH), (protocol("chat,"), BOTH)), 1):
-    add(f"protocol.{i}", f"{fields} to an offer of {offers['protocols'] if offers else 'none'}", RFC, fails(fields=fields), offers=offers)
+    add(f"protocol.{i}", f"{fields} to an offer of {offers['protocols'] if offers else 'none'}", RFC,
+        fails(fields=fields), offers=offers)
 for i, value in enumerate(("chat", "chat.v2", "\tchat "), 1):
-    add(f"protocol.fine.{i}", f"subprotocol {value!r}, which was offered", RFC, works(fields=protocol(value)), offers={"protocols": BOTH["protocols"]})
+    add(f"protocol.fine.{i}", f"subprotocol {value!r}, which was offered", RFC, works(fields=protocol(value)),
+        offers={"protocols": BOTH["protocols"]})
 add("protocol.fine.none", "no subprotocol though two were offered, which is fine", "RFC 6455 4.2.2", works(),
     offers={"protocols": BOTH["protocols"]})
 
@@ -118,16 +132,24 @@ def extensions(*values):
     return [f"Sec-WebSocket-Extensions: {value}" for value in values]
 
 
-for i, value in enumerate((NAME, "foo", f"foo, {NAME}", "x-webkit-deflate-frame", f"{NAME}; client_max_window_bits=10"), 1):
-    add(f"extension.unasked.{i}", f"the extension {value!r} though none was offered", "RFC 6455 4.1, 9.1", fails(fields=extensions(value)))
-ILLEGAL = ["foo", f"{NAME}, foo", f"foo, {NAME}", f"{NAME}, {NAME}", "Permessage_deflate", "permessage-bzip2", f"{NAME}; unknown", f"{NAME}; unknown=1",
+for i, value in enumerate((NAME, "foo", f"foo, {NAME}", "x-webkit-deflate-frame", f"{NAME}; client_max_window_bits=10"),
+                          1):
+    add(f"extension.unasked.{i}", f"the extension {value!r} though none was offered", "RFC 6455 4.1, 9.1",
+        fails(fields=extensions(value)))
+ILLEGAL = ["foo", f"{NAME}, foo", f"foo, {NAME}", f"{NAME}, {NAME}", "Permessage_deflate", "permessage-bzip2",
+           f"{NAME}; unknown", f"{NAME}; unknown=1",
            f"{NAME}; server_no_context_takeover; server_no_context_takeover", f"{NAME}; server_no_context_takeover=1",
-           f"{NAME}; client_no_context_takeover=true", f"{NAME}; client_no_context_takeover; client_no_context_takeover"] + \
-          [f"{NAME}; server_max_window_bits{v}" for v in ("", "=7", "=16", "=0", "=08", "=+9", "=0x9", "=9.0", "=nine", '="16"', "=9; server_max_window_bits=9")] + \
-          [f"{NAME}; client_max_window_bits{v}" for v in ("", "=7", "=16", "=08", "=+9", "=ten", "=9; client_max_window_bits=9")] + \
-          [f"{NAME}; server_max_window_bits=", f"{NAME} server_no_context_takeover", f"{NAME};", f'{NAME}; server_max_window_bits="9', "=", ";", "\xe9"]
+           f"{NAME}; client_no_context_takeover=true",
+           f"{NAME}; client_no_context_takeover; client_no_context_takeover"] + \
+          [f"{NAME}; server_max_window_bits{v}" for v in ("", "=7", "=16", "=0", "=08", "=+9", "=0x9", "=9.0", "=nine",
+                                                          '="16"', "=9; server_max_window_bits=9")] + \
+          [f"{NAME}; client_max_window_bits{v}" for v in ("", "=7", "=16", "=08", "=+9", "=ten",
+                                                          "=9; client_max_window_bits=9")] + \
+          [f"{NAME}; server_max_window_bits=", f"{NAME} server_no_context_takeover", f"{NAME};",
+           f'{NAME}; server_max_window_bits="9', "=", ";", "\xe9"]
 for i, value in enumerate(ILLEGAL, 1):
-    add(f"extension.{i}", f"the answer {value!r} to an offer of permessage-deflate", "RFC 7692 5.1, 7.1", fails(fields=extensions(value)),
+    add(f"extension.{i}", f"the answer {value!r} to an offer of permessage-deflate", "RFC 7692 5.1, 7.1",
+        fails(fields=extensions(value)),
         offers={"compression": {"takeover": True}})
 
 
@@ -152,7 +174,8 @@ add("extension.takeover", "server_no_context_takeover was asked for, and is not 
     not_as_asked("server_no_context_takeover", lambda _: []), offers={"compression": {"takeover": False}})
 
 
-@CASES.case("C.extension.two", "the extension in two fields", "RFC 6455 9.1", roles=(CLIENT,), raw=True, offers={"compression": True})
+@CASES.case("C.extension.two", "the extension in two fields", "RFC 6455 9.1", roles=(CLIENT,), raw=True,
+            offers={"compression": True})
 async def two_extensions(accepted):
     await fails(fields=extensions(NAME, NAME))(accepted)
 
@@ -160,40 +183,50 @@ async def two_extensions(accepted):
 # --- the head itself ---------------------------------------------------------------------------------------------
 
 for i, (what, line) in enumerate({
-    "a space before the colon": "X-Field : a", "no colon": "X-Field", "no name": ": a", "a folded line": "X-Field: a\r\n b", "a NUL": "X-Field: a\0b",
-    "a bare LF": "X-Field: a\nb", "a bare CR": "X-Field: a\rb", "a space in a name": "X Field: a", "0x01 in a value": "X-Field: \1",
+    "a space before the colon": "X-Field : a", "no colon": "X-Field", "no name": ": a",
+    "a folded line": "X-Field: a\r\n b", "a NUL": "X-Field: a\0b",
+    "a bare LF": "X-Field: a\nb", "a bare CR": "X-Field: a\rb", "a space in a name": "X Field: a",
+    "0x01 in a value": "X-Field: \1",
     "a byte above 0x7F in a name": "X-F\xefeld: a",
 }.items(), 1):
     add(f"field.{i}", f"a field line with {what}", "RFC 9112 2.2, 5", fails(fields=[line]))
 add("field.length", "a 101 with Content-Length", "RFC 9110 8.6", fails(fields=["Content-Length: 5"]))
 add("field.encoding", "a 101 with Transfer-Encoding", "RFC 9112 6.1", fails(fields=["Transfer-Encoding: chunked"]))
 add("field.fine.1", "fields nobody asked for, which is fine", RFC,
-    works(fields=["Server: x", "Set-Cookie: a=b", "Set-Cookie: c=d", "Date: Thu, 01 Jan 1970 00:00:00 GMT", "X-Empty:", "X-Latin: \xe9"]))
+    works(fields=["Server: x", "Set-Cookie: a=b", "Set-Cookie: c=d", "Date: Thu, 01 Jan 1970 00:00:00 GMT", "X-Empty:",
+                  "X-Latin: \xe9"]))
 add("field.fine.2", "60 fields, which is fine", RFC, works(fields=[f"X-{i}: {i}" for i in range(60)]))
 
 
-@CASES.case("C.field.lower", "names in lower case and another order, which is fine", "RFC 9110 5.1", roles=(CLIENT,), raw=True)
+@CASES.case("C.field.lower", "names in lower case and another order, which is fine", "RFC 9110 5.1", roles=(CLIENT,),
+            raw=True)
 async def lower(accepted):
-    await accepted.wire.send(f"HTTP/1.1 101 x\r\nsec-websocket-accept:{http.accept_of(accepted.key)}\r\nconnection:upgrade\r\n"
-                             "upgrade:websocket\r\n\r\n".encode() + PROBE)
+    lines = ["HTTP/1.1 101 x", f"sec-websocket-accept:{http.accept_of(accepted.key)}", "connection:upgrade",
+             "upgrade:websocket", "", ""]
+    await accepted.wire.send("\r\n".join(lines).encode() + PROBE)
     peer = accepted.peer()
     await peer.expect(Pong(b"probe"))
     await peer.finish()
 
 
-add("head.lf", "bare LF at the end of the lines", "RFC 9112 2.2", fails(raw=lambda key: http.answer(key).replace(b"\r\n", b"\n")))
+add("head.lf", "bare LF at the end of the lines", "RFC 9112 2.2",
+    fails(raw=lambda key: http.answer(key).replace(b"\r\n", b"\n")))
 add("head.cut", "TCP ends inside of the head", RFC, fails(raw=lambda key: http.answer(key)[:-2], finish=True))
 add("head.line", "TCP ends inside of the status line", RFC, fails(raw=lambda key: b"HTTP/1.1 10", finish=True))
 add("head.noise", "bytes that are nothing", "RFC 9112 4", fails(raw=lambda key: bytes(range(255, 0, -1)) + b"\r\n\r\n"))
 add("head.frames", "frames without an answer", RFC, fails(raw=lambda key: text("hello").encode(None) * 20, finish=True))
 add("head.long", "a head of a megabyte", "RFC 6455 10.4", fails(fields=["X-Long: " + "a" * (1 << 20)]))
 add("head.many", "2000 fields", "RFC 6455 10.4", fails(fields=[f"X-{i}: {i}" for i in range(2000)]))
-add("head.two", "a 200, then a 101", RFC, fails(raw=lambda key: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + http.answer(key)))
-add("head.request", "the client's own kind of request comes back", RFC, fails(raw=lambda key: http.request("a.example", key=key)))
+add("head.two", "a 200, then a 101", RFC,
+    fails(raw=lambda key: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + http.answer(key)))
+add("head.request", "the client's own kind of request comes back", RFC,
+    fails(raw=lambda key: http.request("a.example", key=key)))
 add("chop.1", "the answer byte by byte, which is fine", RFC, works(chop=OCTETS))
 add("chop.2", "the answer in chops of 5 bytes, which is fine", RFC, works(chop=5))
-for name, payload in (("tls", bytes.fromhex("15030300020228")), ("h2", bytes.fromhex("000000040000000000")), ("ssh", b"SSH-2.0-x\r\n")):
-    add(f"head.{name}", f"the answer of another protocol: {name}", RFC, fails(raw=lambda key, payload=payload: payload + b"\r\n\r\n", finish=True))
+for name, payload in (("tls", bytes.fromhex("15030300020228")), ("h2", bytes.fromhex("000000040000000000")),
+                      ("ssh", b"SSH-2.0-x\r\n")):
+    add(f"head.{name}", f"the answer of another protocol: {name}", RFC,
+        fails(raw=lambda key, payload=payload: payload + b"\r\n\r\n", finish=True))
 
 
 @CASES.case("C.end.1", "TCP ends without an answer", RFC, roles=(CLIENT,), raw=True)
@@ -220,14 +253,19 @@ def early(frames, *events, end=None):
 MASK = b"\1\2\3\4"
 add("early.1", "a message in the same write as the answer", RFC, early([text("early")], Message(TEXT, b"early")))
 add("early.2", "a Ping in the same write as the answer", RFC, early([ping(b"p")], Pong(b"p")))
-add("early.3", "a Close in the same write as the answer", RFC, early([close(1000)], end=lambda peer: peer.expect_closed(1000)))
-add("early.4", "three messages in the same write", RFC, early([text("1"), text("2"), text("3")], *(Message(TEXT, b"%d" % i) for i in (1, 2, 3))))
+add("early.3", "a Close in the same write as the answer", RFC,
+    early([close(1000)], end=lambda peer: peer.expect_closed(1000)))
+add("early.4", "three messages in the same write", RFC,
+    early([text("1"), text("2"), text("3")], *(Message(TEXT, b"%d" % i) for i in (1, 2, 3))))
 for i, (what, frame) in enumerate({
-    "text": text("masked", mask=MASK), "a Ping": ping(b"p", mask=MASK), "a Close": close(1000, mask=MASK), "a Pong": pong(b"p", mask=MASK),
+    "text": text("masked", mask=MASK), "a Ping": ping(b"p", mask=MASK), "a Close": close(1000, mask=MASK),
+    "a Pong": pong(b"p", mask=MASK),
     "text masked with zeros": text("zeros", mask=bytes(4)), "an empty frame": text("", mask=MASK),
 }.items(), 1):
-    add(f"masked.{i}", f"{what} of the server is masked: 1002", "RFC 6455 5.1", early([frame], end=lambda peer: peer.expect_failed(1002)))
+    add(f"masked.{i}", f"{what} of the server is masked: 1002", "RFC 6455 5.1",
+        early([frame], end=lambda peer: peer.expect_failed(1002)))
 add("masked.later", "a masked frame behind a right one: 1002", "RFC 6455 5.1",
-    early([text("right"), text("masked", mask=MASK)], Message(TEXT, b"right"), end=lambda peer: peer.expect_failed(1002)))
+    early([text("right"), text("masked", mask=MASK)], Message(TEXT, b"right"),
+          end=lambda peer: peer.expect_failed(1002)))
 add("early.rsv", "a compressed frame though compression was not agreed: 1002", "RFC 6455 5.2",
     early([text(b"\xf2\x48\xcd\xc9\xc9\x07\x00", rsv=RSV1)], end=lambda peer: peer.expect_failed(1002)))

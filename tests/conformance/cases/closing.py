@@ -11,7 +11,8 @@ RFC = "RFC 6455 5.5.1, 7.1"
 HELLO = b"Hello World!"
 BAD_REASON = bytes.fromhex("cebae1bdb9cf83cebcceb5eda080656469746564")
 
-CASES.add("7.1.1", "a message, then Close", RFC, talk([text(HELLO), close(1000)], [Message(TEXT, HELLO)], answered(1000)))
+CASES.add("7.1.1", "a message, then Close", RFC,
+          talk([text(HELLO), close(1000)], [Message(TEXT, HELLO)], answered(1000)))
 CASES.add("7.1.2", "two Close frames: the second is ignored", RFC, talk([close(1000), close()], end=answered(1000)))
 CASES.add("7.1.3", "a Ping behind the Close is not answered", RFC, talk([close(1000), ping()], end=answered(1000)))
 CASES.add("7.1.4", "text behind the Close is ignored", RFC, talk([close(1000), text(HELLO)], end=answered(1000)))
@@ -19,7 +20,8 @@ CASES.add("7.1.5", "a fragment, Close, the other fragment", RFC,
           talk([text("fragment1", fin=False), close(1000), cont("fragment2")], end=answered(1000)))
 BIG = b"BAsd7&jh23" * 26214
 CASES.add("7.1.6", "262140 bytes, text, Close and a Ping at once: both messages are answered first", RFC,
-          talk([text(BIG), text(HELLO), close(1000), ping()], [Message(TEXT, BIG), Message(TEXT, HELLO)], answered(1000)))
+          talk([text(BIG), text(HELLO), close(1000), ping()], [Message(TEXT, BIG), Message(TEXT, HELLO)],
+               answered(1000)))
 
 CASES.add("7.3.1", "Close without payload: answered without a code, or with 1000", RFC,
           talk([close()], end=answered(None, 1000)))
@@ -27,7 +29,8 @@ CASES.add("7.3.2", "Close with a payload of one byte", RFC, talk([Out(8, b"a")],
 CASES.add("7.3.3", "Close with a code", RFC, talk([close(1000)], end=answered(1000)))
 CASES.add("7.3.4", "Close with code and reason", RFC, talk([close(1000, HELLO)], end=answered(1000)))
 CASES.add("7.3.5", "Close with a reason of 123 bytes", RFC, talk([close(1000, b"*" * 123)], end=answered(1000)))
-CASES.add("7.3.6", "Close with a reason of 124 bytes", "RFC 6455 5.5", talk([close(1000, b"*" * 124)], end=failed(1002)))
+CASES.add("7.3.6", "Close with a reason of 124 bytes", "RFC 6455 5.5",
+          talk([close(1000, b"*" * 124)], end=failed(1002)))
 CASES.add("7.5.1", "Close with a reason that is not UTF-8", "RFC 6455 5.5.1, 8.1",
           talk([close(1000, BAD_REASON)], end=failed(1007, 1002)))
 
@@ -38,7 +41,8 @@ for i, code in enumerate((0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999), 1):
     CASES.add(f"7.9.{i}", f"Close with {code}, which must not be on the wire", "RFC 6455 7.4",
               talk([close(code)], end=failed(1002)))
 for i, code in enumerate((5000, 65535), 1):
-    CASES.add(f"7.13.{i}", f"Close with {code}, which no range has", "RFC 6455 7.4.2", talk([close(code)], end=failed(1002)))
+    CASES.add(f"7.13.{i}", f"Close with {code}, which no range has", "RFC 6455 7.4.2",
+              talk([close(code)], end=failed(1002)))
 
 REGISTERED = "RFC 6455 7.4, IANA registry"
 for code in (1012, 1013, 1014):
@@ -53,7 +57,8 @@ for code in (3001, 3333, 4001, 4500):
 
 for i, (chop, how) in enumerate(((0, "in one write"), (FRAMES, "frame by frame"), (OCTETS, "byte by byte")), 1):
     CASES.add(f"7.15.{i}", f"messages before a Close are answered before it, {how}", "RFC 6455 5.5.1",
-              talk([text("1"), text("2"), close(3000)], [Message(TEXT, b"1"), Message(TEXT, b"2")], answered(3000), chop))
+              talk([text("1"), text("2"), close(3000)], [Message(TEXT, b"1"), Message(TEXT, b"2")], answered(3000),
+                   chop))
 CASES.add("7.15.4", "anything behind the Close is ignored, also what would be an error", "RFC 6455 1.4, 5.5.1",
           talk([close(1000), Out(3, b"?", rsv=7), text(b"\xff"), cont("x")], end=answered(1000)))
 CASES.add("7.15.6", "a reason of code points of several bytes", "RFC 6455 5.5.1",
@@ -86,7 +91,8 @@ async def ended(peer):
         raise Failure("expected an orderly end of TCP, saw a reset (7.1.1)")
 
 
-for i, (code, reason) in enumerate(((1000, b""), (1000, b"done"), (1001, b""), (3000, b"*" * 123), (4999, "ß".encode())), 1):
+for i, (code,
+        reason) in enumerate(((1000, b""), (1000, b"done"), (1001, b""), (3000, b"*" * 123), (4999, "ß".encode())), 1):
     CASES.add(f"7.16.{i}", f"the peer closes with {code} and a reason of {len(reason)} bytes", RFC, asked(code, reason),
               profile="close")
 
@@ -138,7 +144,8 @@ async def server_ends(peer):
         raise Failure(f"expected the end of TCP, saw {got}")
 
 
-@CASES.case("7.18.2", "a server that fails the connection ends TCP by itself", "RFC 6455 7.1.7, 7.1.1", roles=("server",))
+@CASES.case("7.18.2", "a server that fails the connection ends TCP by itself", "RFC 6455 7.1.7, 7.1.1",
+            roles=("server",))
 async def server_fails(peer):
     await peer.send(Out(3))
     await peer.expect_close(1002)

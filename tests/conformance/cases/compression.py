@@ -61,7 +61,8 @@ def cases_of(number, what, kind, **options):
 
 
 for n, kind_of_data in enumerate(payloads.MAKERS, 1):
-    cases_of(f"12.{n}", kind_of_data, kind_of_data, profile="deflate", offer="permessage-deflate; client_max_window_bits",
+    cases_of(f"12.{n}", kind_of_data, kind_of_data, profile="deflate",
+             offer="permessage-deflate; client_max_window_bits",
              answer=answered(), offers={"compression": True})
 
 ALONE, NINE, FIFTEEN = "no_context_takeover", "max_window_bits=9", "max_window_bits=15"

@@ -68,12 +68,14 @@ add("D.data.4", "a block with BFINAL", "RFC 7692 7.2.3.4", yields(FINAL, b"Hello
 add("D.data.5", "two blocks", "RFC 7692 7.2.3.5", yields(BLOCKS, b"Hello"))
 add("D.data.6", "an empty message", "RFC 7692 7.2.3.6", yields(b"\0", b""))
 add("D.data.7", "an empty message of no bytes at all", "RFC 7692 7.2.2", yields(b"", b""))
-add("D.data.8", "the four bytes at the end are not left out", "RFC 7692 7.2.1", yields(HELLO + b"\0\0\xff\xff\0", b"Hello"))
+add("D.data.8", "the four bytes at the end are not left out", "RFC 7692 7.2.1",
+    yields(HELLO + b"\0\0\xff\xff\0", b"Hello"))
 add("D.data.9", "an empty fixed block at the end", "RFC 7692 7.2.1", yields(pack(b"Hello", flush=zlib.Z_PARTIAL_FLUSH)
                                                                       + b"\0", b"Hello"))
 
 TEXTS = b"some text that has some repetitions: some text. " * 20
-for name, strategy in (("default", zlib.Z_DEFAULT_STRATEGY), ("filtered", zlib.Z_FILTERED), ("huffman", zlib.Z_HUFFMAN_ONLY),
+for name, strategy in (("default", zlib.Z_DEFAULT_STRATEGY), ("filtered", zlib.Z_FILTERED),
+                       ("huffman", zlib.Z_HUFFMAN_ONLY),
                        ("rle", zlib.Z_RLE), ("fixed", zlib.Z_FIXED)):
     for level in (0, 1, 6, 9):
         add(f"D.data.{name}.{level}", f"zlib's strategy {name}, level {level}", RFC,
@@ -84,7 +86,8 @@ for size in (65535, 65536, 131072):
 for size in (1, 2, 3, 7, 100):
     add(f"D.data.pieces.{size}", f"a compressed message in fragments of {size}", "RFC 7692 6.1",
         talk(fragments(TEXT, pack(TEXTS), size, RSV1), [Message(TEXT, TEXTS)]))
-add("D.data.bytewise", "a compressed message byte by byte", RFC, talk([packed(pack(TEXTS))], [Message(TEXT, TEXTS)], chop=1))
+add("D.data.bytewise", "a compressed message byte by byte", RFC,
+    talk([packed(pack(TEXTS))], [Message(TEXT, TEXTS)], chop=1))
 add("D.data.ping", "a Ping between compressed fragments", "RFC 7692 6.1",
     talk([packed(HELLO[:3], fin=False), ping(b"p"), cont(HELLO[3:])], [Pong(b"p"), Message(TEXT, b"Hello")]))
 add("D.data.plain", "messages that are not compressed, though they might be", "RFC 7692 6",
@@ -93,7 +96,8 @@ add("D.data.close", "a compressed message before a Close", RFC,
     talk([packed(pack(TEXTS)), close(1000)], [Message(TEXT, TEXTS)], lambda peer: peer.expect_closed(1000)))
 
 
-@CASES.case("D.data.turns", "plain messages between compressed ones leave the window alone", "RFC 7692 7.2.1", **TAKEOVER)
+@CASES.case("D.data.turns", "plain messages between compressed ones leave the window alone", "RFC 7692 7.2.1",
+            **TAKEOVER)
 async def turns(peer):
     for i in range(6):
         data = TEXTS + b"%d" % (i // 2)
@@ -137,12 +141,14 @@ BAD = {
     "a stored block that is cut": b"\x00\x05\x00\xfa\xffHel", "a fixed block that is cut": HELLO[:3],
     "a dynamic block that is cut": pack(TEXTS, strategy=zlib.Z_FILTERED)[:20],
     "nothing but ones": b"\xff" * 20, "a distance to before the beginning": bytes.fromhex("f200110000"),
-    "a dynamic block with impossible codes": b"\x04\xff\xff\xff\xff\xff\xff\xff", "text that is not compressed": b"Hello, world!",
+    "a dynamic block with impossible codes": b"\x04\xff\xff\xff\xff\xff\xff\xff",
+    "text that is not compressed": b"Hello, world!",
     "a whole zlib stream, with its header": zlib.compress(b"Hello"),
     "a gzip member": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + HELLO,
 }
 for i, (what, payload) in enumerate(BAD.items(), 1):
-    add(f"D.bad.{i}", f"{what}", "RFC 7692 7.2.2; RFC 1951", talk([packed(payload, BINARY), ping()], end=failed(*INVALID)))
+    add(f"D.bad.{i}", f"{what}", "RFC 7692 7.2.2; RFC 1951",
+        talk([packed(payload, BINARY), ping()], end=failed(*INVALID)))
     add(f"D.bad.{i}.pieces", f"{what}, in fragments of a byte", "RFC 7692 7.2.2; RFC 1951",
         talk([*fragments(BINARY, payload, 1, RSV1), ping()], end=failed(*INVALID)))
 add("D.bad.other", "without takeover, a message may not refer to the one before", "RFC 7692 7.1.1.2",
@@ -167,7 +173,8 @@ for name, sent in {
     "a last continuation without payload": FIRST + [cont(HELLO[3:], fin=False), cont(rsv=RSV1)],
     "nothing to continue": [cont(HELLO, rsv=RSV1)],
 }.items():
-    add(f"D.rsv.{name.replace(' ', '-')}", f"RSV1 on {name}", "RFC 7692 6; RFC 6455 5.2", talk([*sent, ping()], end=failed(1002)))
+    add(f"D.rsv.{name.replace(' ', '-')}", f"RSV1 on {name}", "RFC 7692 6; RFC 6455 5.2",
+        talk([*sent, ping()], end=failed(1002)))
 for rsv in (RSV2, RSV3, RSV1 | RSV2, RSV1 | RSV3, 7):
     add(f"D.rsv.{rsv:03b}", f"reserved bits {rsv:03b} with compression agreed", "RFC 6455 5.2",
         talk([Out(TEXT, HELLO, rsv=rsv), ping()], end=failed(1002)))
@@ -205,6 +212,7 @@ def measured(size):
 
 
 for size in (65535, 65536, 65537, 67000):
-    add(f"D.limit.{size}", f"a compressed message of {size} bytes with a limit of 65536", "RFC 6455 10.4", measured(size), **LIMIT)
+    add(f"D.limit.{size}", f"a compressed message of {size} bytes with a limit of 65536", "RFC 6455 10.4",
+        measured(size), **LIMIT)
 add("D.limit.packed", "the compressed bytes are above the limit, told by the header", "RFC 6455 10.4",
     talk([packed(b"", BINARY, length=1 << 31)], end=failed(1009)), **LIMIT)

@@ -1,4 +1,4 @@
-"""D: negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1) and the windows that follow from it. All of ours."""
+"""D: negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1) and the windows that follow. All of ours."""
 
 import random
 
@@ -64,7 +64,8 @@ LEGAL = [
     NAME, f"{NAME};client_max_window_bits", f"{NAME} ; client_max_window_bits", f" {NAME}\t;\tclient_max_window_bits ",
     f"{NAME}; server_no_context_takeover", f"{NAME}; client_no_context_takeover",
     f"{NAME}; client_no_context_takeover; server_no_context_takeover",
-    f"{NAME}; server_max_window_bits=10; client_max_window_bits=11; server_no_context_takeover; client_no_context_takeover",
+    f"{NAME}; server_max_window_bits=10; client_max_window_bits=11; server_no_context_takeover; "
+    "client_no_context_takeover",
     f"{NAME}; client_max_window_bits; server_max_window_bits=10", f'{NAME}; server_max_window_bits="10"',
     f'{NAME}; client_max_window_bits="15"', f"{NAME}; server_max_window_bits = 12",
     f"foo, {NAME}", f"{NAME}, foo", f"x-webkit-deflate-frame, {NAME}", f'foo; bar="baz", {NAME}',
@@ -84,11 +85,13 @@ for profile in ("deflate", "takeover", "small", "limit"):
         offered(f"{NAME}; client_max_window_bits"), profile)
 
 ILLEGAL = [f"server_max_window_bits{value}" for value in
-           ("", "=7", "=16", "=0", "=1", "=-9", "=08", "=09", "=010", "=+9", "=0x9", "=9.0", "=1e1", "=nine", "=99999999999",
+           ("", "=7", "=16", "=0", "=1", "=-9", "=08", "=09", "=010", "=+9", "=0x9", "=9.0", "=1e1", "=nine",
+            "=99999999999",
             '="08"', '="+9"', "=115")] + \
           [f"client_max_window_bits{value}" for value in
            ("=7", "=16", "=0", "=08", "=+9", "=0x9", "=015", "=ten", '="16"', "=18446744073709551625")] + \
-          [f"{side}_no_context_takeover{value}" for side in ("server", "client") for value in ("=1", "=true", '="x"', "=0")] + \
+          [f"{side}_no_context_takeover{value}" for side in ("server", "client") for value in ("=1", "=true", '="x"',
+                                                                                               "=0")] + \
           [f"{name}; {name}" for name in ("server_no_context_takeover", "client_no_context_takeover",
                                           "client_max_window_bits", "server_max_window_bits=10")] + \
           ["server_max_window_bits=10; server_max_window_bits=11", "client_max_window_bits=10; client_max_window_bits",
@@ -112,7 +115,8 @@ for i, value in enumerate(MALFORMED, 1):
         declined(value, malformed=True))
 
 
-@CASES.case("D.fields", "offers in two fields are one list", "RFC 6455 9.1", roles=(SERVER,), profile="takeover", raw=True)
+@CASES.case("D.fields", "offers in two fields are one list", "RFC 6455 9.1", roles=(SERVER,), profile="takeover",
+            raw=True)
 async def two_fields(dialer):
     values = [f"{NAME}; server_max_window_bits=99", NAME]
     await offered(", ".join(values), fields=[f"Sec-WebSocket-Extensions: {value}" for value in values])(dialer)
@@ -164,7 +168,8 @@ for bits in range(8, 16):
     if bits > 8:
         CASES.add(f"D.window.{bits}", f"a server keeps to a window of {bits} bits", "RFC 7692 7.1.2.1", windows(bits),
                   roles=(SERVER,), offer=f"{NAME}; server_max_window_bits={bits}", **add_for)
-    CASES.add(f"D.window.client.{bits}", f"a client keeps to a window of {bits} bits", "RFC 7692 7.1.2.2", windows(bits),
+    CASES.add(f"D.window.client.{bits}", f"a client keeps to a window of {bits} bits", "RFC 7692 7.1.2.2",
+              windows(bits),
               roles=(CLIENT,), answer=answered(("client_max_window_bits", str(bits))), **add_for)
 
 

@@ -28,7 +28,8 @@ for i, (chop, how) in enumerate(CHOPS):
 CASES.add("5.15", "text in two fragments, a continuation of nothing, text", RFC,
           talk([*TWO, cont("fragment3", fin=False), text("fragment4")], [JOINED], failed(1002)))
 for number, fin in ((16, False), (17, True)):
-    CASES.add(f"5.{number}", f"twice: a {'last ' if fin else ''}continuation of nothing, then text in two fragments", RFC,
+    CASES.add(f"5.{number}", f"twice: a {'last ' if fin else ''}continuation of nothing, then text in two fragments",
+              RFC,
               talk([cont("fragment1", fin=fin), *TWO] * 2, end=failed(1002)))
 CASES.add("5.18", "a second text frame inside a message", RFC,
           talk([text("fragment1", fin=False), text("fragment2")], end=failed(1002)))

@@ -24,14 +24,16 @@ for number, kind, name, fill in ((1, TEXT, "text", b"*"), (2, BINARY, "binary", 
         payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
         CASES.add(f"1.3.{i}.{name}", f"{name} message of {size} different bytes", "RFC 6455 5.2, 5.3",
                   echo(kind, payload))
-    CASES.add(f"1.4.1.{name}", f"{name} message of 126 bytes, byte by byte", "RFC 6455 5.2", echo(kind, fill * 126, OCTETS))
+    CASES.add(f"1.4.1.{name}", f"{name} message of 126 bytes, byte by byte", "RFC 6455 5.2",
+              echo(kind, fill * 126, OCTETS))
     CASES.add(f"1.4.2.{name}", f"{name} message of 70000 bytes in chops of 13", "RFC 6455 5.2",
               echo(kind, fill * 70000, 13))
 
 ALL_BYTES = bytes(range(256))
 CASES.add("1.5.1", "binary message of every byte", "RFC 6455 5.6", echo(BINARY, ALL_BYTES * 3))
 CASES.add("1.5.2", "a masking key of zeros", "RFC 6455 5.3", echo(BINARY, ALL_BYTES, mask=bytes(4)), roles=("server",))
-CASES.add("1.5.3", "a masking key of ones", "RFC 6455 5.3", echo(BINARY, ALL_BYTES, mask=b"\xff" * 4), roles=("server",))
+CASES.add("1.5.3", "a masking key of ones", "RFC 6455 5.3", echo(BINARY, ALL_BYTES, mask=b"\xff" * 4),
+          roles=("server",))
 CASES.add("1.5.4", "a masking key that looks like a header", "RFC 6455 5.3",
           echo(BINARY, ALL_BYTES, mask=b"\x81\x85\x00\x7f"), roles=("server",))
 

@@ -44,19 +44,23 @@ for i, value in enumerate(("WebSocket", "WEBSOCKET", "wEbSoCkEt", "websocket, fo
                            "websocket,", " ,websocket", "\twebsocket\t", "foo/1, websocket", ["foo", "websocket"]), 1):
     add(f"H.upgrade.{i}", f"Upgrade: {value!r}", "RFC 6455 4.2.1; RFC 9110 5.6.1", changed("Upgrade", value))
 for i, value in enumerate(("upgrade", "UPGRADE", "keep-alive, Upgrade", "Upgrade, keep-alive", "keep-alive,Upgrade",
-                           "keep-alive , Upgrade", ["keep-alive", "Upgrade"], ["Upgrade", "keep-alive"], "Upgrade,", ", Upgrade",
+                           "keep-alive , Upgrade", ["keep-alive", "Upgrade"], ["Upgrade", "keep-alive"], "Upgrade,",
+                           ", Upgrade",
                            "foo, bar, upgrade"), 1):
     add(f"H.connection.{i}", f"Connection: {value!r}", "RFC 6455 4.2.1; RFC 9110 5.6.1", changed("Connection", value))
 add("H.version.1", "the version with white space around it", "RFC 9110 5.5", changed("Sec-WebSocket-Version", " 13\t"))
-for i, value in enumerate(("localhost", "LOCALHOST:80", "[::1]", "[::1]:8080", "127.0.0.1:65535", "a.b.c.example:1", "xn--bcher-kva.example",
+for i, value in enumerate(("localhost", "LOCALHOST:80", "[::1]", "[::1]:8080", "127.0.0.1:65535", "a.b.c.example:1",
+                           "xn--bcher-kva.example",
                            "under_score.example"), 1):
     add(f"H.host.{i}", f"Host: {value}", "RFC 6455 4.2.1; RFC 9110 7.2", changed("Host", value))
 
 EXTRA = {
     "1": ("cookies", ["Cookie: a=b; c=d", "Cookie: e=f"]), "2": ("credentials", ["Authorization: Basic dTpw"]),
-    "3": ("a name of every kind of token character", ["!#$%&'*+-.^_`|~09AZaz: x"]), "4": ("an empty value", ["X-Empty:"]),
+    "3": ("a name of every kind of token character", ["!#$%&'*+-.^_`|~09AZaz: x"]),
+    "4": ("an empty value", ["X-Empty:"]),
     "5": ("no space behind the colon", ["X-Tight:x"]), "6": ("tabs around a value", ["X-Tabs:\t \tx\t "]),
-    "7": ("bytes above 0x7F in a value nobody reads", [b"X-Latin: caf\xe9 \xff"]), "8": ("90 fields", [f"X-{i}: {i}" for i in range(90)]),
+    "7": ("bytes above 0x7F in a value nobody reads", [b"X-Latin: caf\xe9 \xff"]),
+    "8": ("90 fields", [f"X-{i}: {i}" for i in range(90)]),
     "9": ("a value of 8000 bytes", ["X-Long: " + "a" * 8000]), "10": ("Content-Length: 0", ["Content-Length: 0"]),
     "11": ("an extension nobody knows", ["Sec-WebSocket-Extensions: foo; bar=1, baz"]),
     "12": ("an Origin that is the host's", ["Origin: http://{host}"]),
@@ -87,7 +91,8 @@ async def absolute(dialer):
 
 @CASES.case("H.order", "fields in another order and other cases", "RFC 6455 4.2.1", roles=(SERVER,), raw=True)
 async def other_order(dialer):
-    lines = [f"GET {dialer.path} HTTP/1.1", "sec-websocket-version: 13", f"SEC-WEBSOCKET-KEY: {dialer.key}", "CONNECTION: upgrade",
+    lines = [f"GET {dialer.path} HTTP/1.1", "sec-websocket-version: 13", f"SEC-WEBSOCKET-KEY: {dialer.key}",
+             "CONNECTION: upgrade",
              "upgrade: websocket", f"hOST: {dialer.host}", "", ""]
     peer = await dialer.peer("\r\n".join(lines).encode())
     await peer.finish()
@@ -114,7 +119,8 @@ async def early_half(dialer):
     await peer.finish()
 
 
-@CASES.case("H.early.3", "a broken frame in the same write as the request", "RFC 6455 4.2.2, 7.1.7", roles=(SERVER,), raw=True)
+@CASES.case("H.early.3", "a broken frame in the same write as the request", "RFC 6455 4.2.2, 7.1.7", roles=(SERVER,),
+            raw=True)
 async def early_broken(dialer):
     peer = await dialer.peer(dialer.request() + text("x", rsv=7).encode(b"\1\2\3\4"))
     await peer.expect_failed(1002)
@@ -137,14 +143,17 @@ def chosen(name):
 
 
 for i, (offers, name) in enumerate(((["chat"], "chat"), (["chat.v2"], "chat.v2"), (["chat, chat.v2"], "chat.v2"),
-                                    (["chat.v2, chat"], "chat.v2"), (["foo, chat, bar"], "chat"), (["chat", "chat.v2"], "chat.v2"),
-                                    (["foo", "bar, chat"], "chat"), (["chat,chat.v2"], "chat.v2"), (["\tchat\t"], "chat")), 1):
+                                    (["chat.v2, chat"], "chat.v2"), (["foo, chat, bar"], "chat"),
+                                    (["chat", "chat.v2"], "chat.v2"),
+                                    (["foo", "bar, chat"], "chat"), (["chat,chat.v2"], "chat.v2"),
+                                    (["\tchat\t"], "chat")), 1):
     add(f"H.protocol.{i}", f"offered {offers}: {name}", "RFC 6455 4.2.2, 11.3.4",
         accepted(fields=[f"Sec-WebSocket-Protocol: {offer}" for offer in offers], check=chosen(name)), "protocols")
 for i, offer in enumerate(("foo", "CHAT", "chat.v3, Chat", "chat2", "ch"), 1):
     add(f"H.protocol.none.{i}", f"offered {offer}: none of them is answered", "RFC 6455 4.2.2, 11.3.4", accepted(
         fields=[f"Sec-WebSocket-Protocol: {offer}"], check=chosen(None)), "protocols")
-add("H.protocol.absent", "nothing is offered: nothing is answered", "RFC 6455 4.2.2", accepted(check=chosen(None)), "protocols")
+add("H.protocol.absent", "nothing is offered: nothing is answered", "RFC 6455 4.2.2", accepted(check=chosen(None)),
+    "protocols")
 
 # --- refused -----------------------------------------------------------------------------------------------------
 
@@ -193,9 +202,11 @@ for i, version in enumerate(("0", "7", "8", "12", "14", "255", "99"), 1):
 for i, version in enumerate((None, "", "013", "+13", "13.0", "13;", "0x0d", "thirteen", "13 14", "-13", "1 3"), 1):
     add(f"H.refuse.version.odd.{i}", f"version {version!r}: 400 or 426", "RFC 6455 4.2.1, 4.4",
         refused(400, 426, change={"Sec-WebSocket-Version": version}))
-for i, key in enumerate((None, "", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZ===", "c2hvcnQ=",
+for i, key in enumerate((None, "", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZ===",
+                         "c2hvcnQ=",
                          "dGhlIHNhbXBsZSBub25jZXM=", "dGhlIHNhbXBsZSBub25jZTEyMzQ1Njc4OTA=", "!!!!!!!!!!!!!!!!!!!!!!==",
-                         "dGhlIHNhbXBsZ SBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ==,", "dGhlIHNhbXBsZSBub25j-_==", "=" * 24), 1):
+                         "dGhlIHNhbXBsZ SBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ==,", "dGhlIHNhbXBsZSBub25j-_==",
+                         "=" * 24), 1):
     add(f"H.refuse.key.{i}", f"key {key!r}: 400", "RFC 6455 4.2.1", refused(400, change={"Sec-WebSocket-Key": key}))
 add("H.refuse.key.twice", "two keys: 400", "RFC 6455 11.3.1",
     refused(400, change={"Sec-WebSocket-Key": [http.SAMPLE_KEY, http.SAMPLE_KEY]}))
@@ -215,7 +226,8 @@ for i, value in enumerate((None, "", "close", "keep-alive", "Upgraded", "Up grad
     add(f"H.refuse.connection.{i}", f"Connection {value!r} with a key: no 101", "RFC 6455 4.2.1",
         refused(400, 404, 426, last=False, change={"Connection": value}))
 add("H.refuse.path", "a path that is not there: 404", "RFC 6455 4.2.2", refused(404, path="/is/not/there"))
-for i, origin in enumerate(("http://evil.example", "null", "https://{host}", "http://{host}.evil.example", "http://{host}/", "garbage"), 1):
+for i, origin in enumerate(("http://evil.example", "null", "https://{host}", "http://{host}.evil.example",
+                            "http://{host}/", "garbage"), 1):
     def from_origin(origin=origin):
         async def run(dialer):
             await refused(403, fields=[f"Origin: {origin.replace('{host}', dialer.host)}"])(dialer)
@@ -223,7 +235,8 @@ for i, origin in enumerate(("http://evil.example", "null", "https://{host}", "ht
     add(f"H.refuse.origin.{i}", f"Origin {origin}: 403", "RFC 6455 4.2.2, 10.2", from_origin())
 add("H.refuse.headers", "300 fields: 431", "RFC 6585 5", refused(431, fields=[f"X-{i}: x" for i in range(300)]))
 add("H.refuse.head", "a field of 70000 bytes: 431", "RFC 6585 5", refused(431, fields=["X-Long: " + "a" * 70000]))
-add("H.refuse.line", "a target of 70000 bytes: 414 or 431", "RFC 9110 15.5.15", refused(414, 431, 400, path="/" + "a" * 70000))
+add("H.refuse.line", "a target of 70000 bytes: 414 or 431", "RFC 9110 15.5.15",
+    refused(414, 431, 400, path="/" + "a" * 70000))
 for i, offer in enumerate(("", "chat chat", "chat, chat", "ch@t", "chat/1", "\xe9", "chat;v=1", "\"chat\""), 1):
     add(f"H.refuse.protocol.{i}", f"Sec-WebSocket-Protocol {offer!r}: 400", "RFC 6455 4.1, 11.3.4",
         refused(400, fields=[f"Sec-WebSocket-Protocol: {offer}"]), "protocols")
@@ -256,7 +269,8 @@ async def client_request(accepted):
     await (await accepted.accept()).finish()
 
 
-@client(2, "subprotocols are offered in order, and one is taken", "RFC 6455 4.1, 11.3.4", offers={"protocols": ["chat.v2", "chat"]})
+@client(2, "subprotocols are offered in order, and one is taken", "RFC 6455 4.1, 11.3.4",
+        offers={"protocols": ["chat.v2", "chat"]})
 async def client_protocols(accepted):
     offered = ", ".join(accepted.head.all("Sec-WebSocket-Protocol")).replace(" ", "")
     if offered != "chat.v2,chat":
@@ -278,7 +292,8 @@ async def fresh_key(accepted):
     await (await accepted.accept()).finish()
 
 for i in range(3, 6):
-    CASES.add(f"H.client.{i}", "a key is fresh for each connection", "RFC 6455 4.1", fresh_key, roles=(CLIENT,), raw=True)
+    CASES.add(f"H.client.{i}", "a key is fresh for each connection", "RFC 6455 4.1", fresh_key, roles=(CLIENT,),
+              raw=True)
 
 
 @client(6, "a client sends no frame before the answer", "RFC 6455 4.1")

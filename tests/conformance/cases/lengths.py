@@ -46,7 +46,8 @@ def wrong(opcode, length):
 for opcode in range(16):
     for name, length in LENGTHS.items():
         what = f"{NAMES.get(opcode, f'opcode {opcode:X}')} of {name} bytes"
-        CASES.add(f"L.{opcode:X}.{name}.right", f"{what}, masked as it has to be", "RFC 6455 5.2, 5.5", right(opcode, length))
+        CASES.add(f"L.{opcode:X}.{name}.right", f"{what}, masked as it has to be", "RFC 6455 5.2, 5.5",
+                  right(opcode, length))
         CASES.add(f"L.{opcode:X}.{name}.wrong", f"{what}, masked the wrong way", "RFC 6455 5.1", wrong(opcode, length))
 
 # a length in more bytes than it needs (5.2: "the minimal number of bytes MUST be used")
@@ -83,12 +84,17 @@ def fragmented(total, pieces):
 
 
 OFFER = {"roles": ("server", "client"), "profile": "limit"}
-CASES.add("L.limit.1", "a message of exactly the limit", RFC, talk([Out(2, b"a" * LIMIT)], [Message(2, b"a" * LIMIT)]), **OFFER)
+CASES.add("L.limit.1", "a message of exactly the limit", RFC, talk([Out(2, b"a" * LIMIT)], [Message(2, b"a" * LIMIT)]),
+          **OFFER)
 CASES.add("L.limit.2", "a message of one byte more", RFC, talk([Out(2, b"a" * (LIMIT + 1))], end=failed(1009)), **OFFER)
-CASES.add("L.limit.3", "one byte more, told by the header alone", RFC, talk([Out(2, length=LIMIT + 1)], end=failed(1009)), **OFFER)
-CASES.add("L.limit.4", "fragments that add up to the limit", RFC, talk(fragmented(LIMIT, 4), [Message(2, b"a" * LIMIT)]), **OFFER)
-CASES.add("L.limit.5", "fragments that add up to one byte more", RFC, talk(fragmented(LIMIT + 1, 4), end=failed(1009)), **OFFER)
-CASES.add("L.limit.6", "as many fragments as are allowed", RFC, talk(fragmented(160, 16), [Message(2, b"a" * 160)]), **OFFER)
+CASES.add("L.limit.3", "one byte more, told by the header alone", RFC,
+          talk([Out(2, length=LIMIT + 1)], end=failed(1009)), **OFFER)
+CASES.add("L.limit.4", "fragments that add up to the limit", RFC,
+          talk(fragmented(LIMIT, 4), [Message(2, b"a" * LIMIT)]), **OFFER)
+CASES.add("L.limit.5", "fragments that add up to one byte more", RFC, talk(fragmented(LIMIT + 1, 4), end=failed(1009)),
+          **OFFER)
+CASES.add("L.limit.6", "as many fragments as are allowed", RFC, talk(fragmented(160, 16), [Message(2, b"a" * 160)]),
+          **OFFER)
 CASES.add("L.limit.7", "one fragment more", RFC, talk(fragmented(170, 17), end=failed(1008)), **OFFER)
 CASES.add("L.limit.8", "empty fragments count", RFC,
           talk([Out(2, b"", fin=False)] + [Out(0, fin=False)] * 16, end=failed(1008)), **OFFER)

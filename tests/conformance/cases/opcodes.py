@@ -12,7 +12,8 @@ ECHO = [Message(TEXT, HELLO)]
 
 for group, first in ((1, 3), (2, 11)):
     CASES.add(f"4.{group}.1", f"opcode {first:X}", RFC, talk([Out(first)], end=failed(1002)))
-    CASES.add(f"4.{group}.2", f"opcode {first + 1:X} with payload", RFC, talk([Out(first + 1, HELLO)], end=failed(1002)))
+    CASES.add(f"4.{group}.2", f"opcode {first + 1:X} with payload", RFC,
+              talk([Out(first + 1, HELLO)], end=failed(1002)))
     CASES.add(f"4.{group}.3", f"text, opcode {first + 2:X}, Ping", RFC,
               talk([text(HELLO), Out(first + 2), ping()], ECHO, failed(1002)))
     CASES.add(f"4.{group}.4", f"text, opcode {first + 3:X} with payload, Ping", RFC,

@@ -52,7 +52,8 @@ def _mixed():
     """As in a container file: noise, and between it what compresses well."""
     chance, words, pieces, size = random.Random(5), _words(5), [], 0
     while size < SIZE:
-        piece = chance.randbytes(chance.randint(500, 4000)) + (next(words) + " 0 R obj\n").encode() * chance.randint(1, 60)
+        piece = chance.randbytes(chance.randint(500, 4000)) + (next(words) + " 0 R obj\n").encode() * chance.randint(1,
+                                                                                                                     60)
         pieces.append(piece)
         size += len(piece)
     return b"".join(pieces)

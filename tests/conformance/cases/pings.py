@@ -23,7 +23,8 @@ CASES.add("2.5", "Ping of 126 bytes", "RFC 6455 5.5", talk([ping(b"\xfe" * 126)]
 CASES.add("2.6", "Ping of 125 bytes, byte by byte", RFC, answered(b"\xfe" * 125, OCTETS))
 CASES.add("2.7", "Pong that nobody asked for, without payload", "RFC 6455 5.5.3", talk([pong()]))
 CASES.add("2.8", "Pong that nobody asked for", "RFC 6455 5.5.3", talk([pong(b"unsolicited")]))
-CASES.add("2.9", "Pong that nobody asked for, then a Ping", RFC, talk([pong(b"unsolicited"), ping(HELLO)], [Pong(HELLO)]))
+CASES.add("2.9", "Pong that nobody asked for, then a Ping", RFC,
+          talk([pong(b"unsolicited"), ping(HELLO)], [Pong(HELLO)]))
 
 
 def ten(chop):

@@ -47,7 +47,8 @@ def round_trips(kind, size):
 
 for offset, kind, name in ((0, TEXT, "text"), (1, BINARY, "binary")):
     for i, size in enumerate((64 * KiB, 256 * KiB, MiB, 4 * MiB, 8 * MiB, 16 * MiB), 1):
-        CASES.add(f"9.{1 + offset}.{i}", f"{name} message of {words(size)}", RFC, lazily(one_frame(kind, size)), seconds=60)
+        CASES.add(f"9.{1 + offset}.{i}", f"{name} message of {words(size)}", RFC, lazily(one_frame(kind, size)),
+                  seconds=60)
     for i, size in enumerate((64, 256, KiB, 4 * KiB, 16 * KiB, 64 * KiB, 256 * KiB, MiB, 4 * MiB), 1):
         CASES.add(f"9.{3 + offset}.{i}", f"{name} message of 4 MiB in fragments of {words(size)}", RFC,
                   lazily(in_fragments(kind, 4 * MiB, size)), seconds=60)

@@ -77,7 +77,8 @@ CASES.add("6.4.1", "the second of three frames makes it impossible", RFC,
 CASES.add("6.4.2", "the second frame has the one byte that makes it impossible", RFC,
           fails_early((text(TOO_HIGH[:IMPOSSIBLE - 1], fin=False),
                        cont(TOO_HIGH[IMPOSSIBLE - 1:IMPOSSIBLE], fin=False))))
-CASES.add("6.4.3", "one frame: the second chop makes it impossible", RFC, in_one_frame(TOO_HIGH, len(KOSME), len(KOSME) + 4))
+CASES.add("6.4.3", "one frame: the second chop makes it impossible", RFC,
+          in_one_frame(TOO_HIGH, len(KOSME), len(KOSME) + 4))
 CASES.add("6.4.4", "one frame: the second chop has the one byte that makes it impossible", RFC,
           in_one_frame(TOO_HIGH, IMPOSSIBLE - 1, IMPOSSIBLE))
 
@@ -140,13 +141,15 @@ for i, payload in enumerate(several("c2a2 e282ac f0a4ada2"), 1):
 CASES.add("6.27.1", "a text of 70000 bytes with its one fault at the end", RFC, judged(b"a" * 69999 + b"\xff"))
 CASES.add("6.27.2", "a fault in the middle of a frame that goes on: refused before its end", RFC,
           in_one_frame(b"a" * 200 + b"\xff" + b"b" * 70000, 201, 401))
-CASES.add("6.27.3", "code points of all lengths, byte by byte", RFC, judged(MIXED + "\U0010ffff\U00010000".encode(), OCTETS))
+CASES.add("6.27.3", "code points of all lengths, byte by byte", RFC,
+          judged(MIXED + "\U0010ffff\U00010000".encode(), OCTETS))
 CASES.add("6.27.4", "binary messages are not judged", "RFC 6455 5.6",
           talk([binary(b"\xff\xfe\xc0\x80")], [Message(BINARY, b"\xff\xfe\xc0\x80")]))
 CASES.add("6.27.5", "fragments of a binary message are not judged", "RFC 6455 5.6",
           talk([binary(b"\xc0", fin=False), cont(b"\x80")], [Message(BINARY, b"\xc0\x80")]))
 CASES.add("6.27.6", "a Ping between the bytes of a code point", RFC,
-          talk([text(b"\xe2", fin=False), ping(b"\x82"), cont(b"\x82\xac")], [Pong(b"\x82"), Message(TEXT, "€".encode())]))
+          talk([text(b"\xe2", fin=False), ping(b"\x82"), cont(b"\x82\xac")],
+               [Pong(b"\x82"), Message(TEXT, "€".encode())]))
 CASES.add("6.27.7", "a code point that is not finished at the end of a message is not continued in the next", RFC,
           talk([text(b"\xe2\x82"), text(b"\xac")], end=failed(1007)))
 for i, payload in enumerate(several("c0af eda080 f4908080 ff e282"), 1):

@@ -15,6 +15,7 @@ class Dialer:
         self.path = target.path(case.profile)
         self.host = f"{target.host}:{target.port}"
         self.key = http.key_of(case.id)
+        self.keys = [self.key]
 
     async def open(self):
         wire = await Wire.connect(self.target.host, self.target.port, self.log)

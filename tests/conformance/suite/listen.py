@@ -15,15 +15,15 @@ class Accepted:
     def __init__(self, case, log=None):
         self.case, self.log = case, log
         self.arrived = asyncio.Queue()
-        self.wires, self.heads = [], []
+        self.wires, self.keys = [], []
         self.head = self.key = self.wire = None
 
     async def request(self):
         """Waits for the client's next request. Returns its Head; raises Failure when it is a wrong one."""
         self.head, self.wire = await self.arrived.get()
         self.wires.append(self.wire)
-        self.heads.append(self.head)
         self.key = http.check_request(self.head)
+        self.keys.append(self.key)
         return self.head
 
     def offers(self):

@@ -24,7 +24,8 @@ class Result:
     detail: str = ""
     seconds: float = 0
     log: list = None
-    wires: list = field(default_factory=list)
+    wires: list = field(default_factory=list)  # its connections
+    keys: list = field(default_factory=list)  # their keys of the handshake
 
 
 async def judge(case, role, subject, log):
@@ -44,7 +45,7 @@ async def judge(case, role, subject, log):
     result.seconds = time.monotonic() - started
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(subject.close(), 5)
-    result.wires = subject.wires
+    result.wires, result.keys = subject.wires, subject.keys
     return result
 
 

@@ -117,7 +117,8 @@ OWN_PATHS = {profile: "/" if profile == "plain" else "/" + profile for profile i
 
 TARGETS = {
     "tidewire": {
-        "server": lambda: f"{tidewire_command()} run {HERE}/servers/tidewire --listen ws://127.0.0.1:{{port}} --log warn",
+        "server": lambda: f"{tidewire_command()} run {HERE}/servers/tidewire --log warn "
+                          "--listen ws://127.0.0.1:{port}",
         "client": lambda: f"{tidewire_command()} exec {HERE}/clients/tidewire.lua {{url}}",
     },
     "ws": {

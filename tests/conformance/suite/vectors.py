@@ -4,15 +4,18 @@ import hashlib
 import pathlib
 import re
 
-from . import frames
+from . import frames, http
 from .case import SERVER
 
 MOST = 16 << 10  # bytes of one seed: longer ones slow a fuzzer down and show it nothing new
+FRAME_MOST = 256  # bytes of a frame's seed
+FRAMES_MOST = 6  # of one connection
 EXTENSIONS = re.compile(rb"\r\nSec-WebSocket-Extensions: *([^\r\n]*)")
 
 
 class Collector:
-    """Takes results as they come. A seed is written once, named by its kind and content."""
+    """Takes results as they come. A seed is written once, named by its case and content. Keys, and what is
+    answered to them, become those of RFC 6455 section 1.3: a fuzzer knows no others."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -25,7 +28,7 @@ class Collector:
             if not sent:
                 continue
             head, behind = _split(sent[0])
-            self._write(f"handshake_{role}", result, sent[0])
+            self._write(f"handshake_{role}", result, _with_known_key(head, result) + behind)
             for value in EXTENSIONS.findall(head):
                 self._write("deflate_params", result, value)
             session = behind + b"".join(sent[1:])
@@ -34,9 +37,11 @@ class Collector:
 
     def _frames(self, result, session):
         """Each frame, and the payloads of compressed messages."""
-        packed = None
+        packed, written = None, 0
         for whole, rsv, opcode, fin, payload in _walk(session[:MOST], result.role == SERVER):
-            self._write("frame", result, whole)
+            if len(whole) <= FRAME_MOST and written < FRAMES_MOST:
+                self._write("frame", result, whole)
+                written += 1
             if opcode in (frames.TEXT, frames.BINARY):
                 packed = [] if rsv & frames.RSV1 else None
             if packed is not None and opcode < frames.CLOSE:
@@ -56,6 +61,13 @@ class Collector:
         folder.mkdir(parents=True, exist_ok=True)
         case = re.sub(r"[^\w.-]", "_", result.case.id)
         (folder / f"{case}-{name}").write_bytes(data)
+
+
+def _with_known_key(head, result):
+    for key in result.keys:
+        head = head.replace(key.encode(), http.SAMPLE_KEY.encode())
+        head = head.replace(http.accept_of(key).encode(), http.accept_of(http.SAMPLE_KEY).encode())
+    return head
 
 
 def _split(data):
