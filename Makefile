@@ -10,7 +10,7 @@ LISTEN ?= ws://127.0.0.1:8080
 
 PACKAGES      = gcc pkg-config libc6-dev libev-dev libssl-dev libc-ares-dev liblua5.4-dev libjansson-dev zlib1g-dev lua5.4 lua-argparse
 TEST_PACKAGES = $(PACKAGES) libcmocka-dev lua-busted lua-check clang-format openssl procps nodejs python3 \
-                python3-pytest python3-websockets python3-selenium chromium chromium-driver
+                python3-pytest python3-websockets nginx libnginx-mod-stream python3-selenium chromium chromium-driver
 
 # --- sources, floor by floor (runtime/README.md) -------------------------------------------------
 
@@ -26,7 +26,7 @@ FLOORS = host bind net wire base
 UNIT_BASE = buf list log map
 UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
-UNIT_NET  = connect connect_end connect_tls connect_way dial pace random resolve tls_client topics wheel
+UNIT_NET  = connect connect_end connect_tls connect_way dial listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
@@ -140,6 +140,14 @@ lint:
 	@clang-format --dry-run -Werror $(call sources,runtime tests,*.[ch])
 	@luacheck --quiet --no-color $(call sources,lua apps examples spec tests runtime,*.lua)
 
+# the RFCs case by case, both roles (tests/conformance/README.md)
+conformance: test-deps
+	@$(MAKE) --no-print-directory all
+	@TIDEWIRE=$B/tidewire tests/conformance/run --target tidewire --json $B/conformance.json
+conformance-ws: test-deps
+	@$(MAKE) --no-print-directory $B/npm-interop
+	@tests/conformance/run --target ws
+
 # --- measuring (tests/bench/README.md) -----------------------------------------------------------
 
 BENCH      = $B/bench
@@ -208,6 +216,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory run test npm lint deps test-deps install clean
+.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory conformance conformance-ws run test npm lint deps test-deps install clean
 FORCE:
 .SECONDARY:

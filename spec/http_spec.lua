@@ -237,6 +237,35 @@ describe("http.upgrade", function()
         assert.is_nil(req.answer)
     end)
 
+    it("passes on the fields of the answer, checked", function()
+        local state = {}
+        local req, got, fields = upgrade(state, { ["X-Node"] = 7, ["Set-Cookie"] = { "a=1", " b=2 " } })
+        assert.equal(state, got)
+        assert.same({ { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2" }, { "X-Node", "7" } }, fields)
+        assert.is_nil(req.answer)
+        req, got, fields = upgrade(nil, {})
+        assert.is_nil(got)
+        assert.same({}, fields)
+        assert.is_nil(req.answer)
+    end)
+
+    it("raises when the fields are none, or not the app's to set", function()
+        for what, message in pairs {
+            ["no"] = 'upgrade of /x returned "no" as its second result; expected a table of headers for the answer; '
+                .. "to refuse: return tidewire.refuse(...)",
+            [{ Upgrade = "x" }] = "upgrade of /x returned bad headers: headers.Upgrade: "
+                .. "this field is the runtime's to set",
+            [{ ["sec-websocket-protocol"] = "x" }] = "upgrade of /x returned bad headers: "
+                .. 'headers["sec-websocket-protocol"]: this field is the runtime\'s to set',
+            [{ X = "a\r\nb" }] = 'upgrade of /x returned bad headers: headers.X: "a\\13\\10b" contains a control '
+                .. "character",
+        } do
+            local ok, told = pcall(upgrade, nil, what)
+            assert.is_false(ok)
+            assert.equal(message, told:match("http_spec.lua:%d+: (.*)$"))
+        end
+    end)
+
     it("answers a refusal", function()
         local req, got = upgrade(http.refuse(401, "who?\n", { ["WWW-Authenticate"] = "Basic" }, encode))
         assert.is_nil(got)

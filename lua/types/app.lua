@@ -37,7 +37,10 @@
 
 ---What tidewire.lua returns: `---@type tidewire.settings`.
 ---@class tidewire.settings
----@field listen? string | string[] URLs: ws://, wss://, unix:. By default ws://127.0.0.1:8080.
+---@field listen? string | string[] URLs: ws://, wss://, unix:, systemd:. By default ws://127.0.0.1:8080.
+---@field control? string Path of the control socket, or "off"; by default .tidewire.sock beside the app.
 ---@field log? "debug" | "info" | "warn" | "error" The least level to log; "info" by default.
+---@field proxies? string[] Trusted proxies: addresses, networks such as "10.0.0.0/8", "unix"; none by default.
+---@field tls? { certificates: { cert: string, key: string }[], client_ca?: string, client?: "required" | "optional" }
 ---@field workers? integer Worker processes, 1 to 256; 1 by default.
 ---@field limits? tidewire.process_limits

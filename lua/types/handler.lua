@@ -6,11 +6,14 @@
 ---@field protocols? string[] Subprotocols in the server's order of preference.
 ---@field origins? string[] | "*" Where browsers may come from: those listed, or any; by default the same origin.
 ---@field limits? tidewire.limits
+---Whose forwarding headers are believed, in the place of `proxies` of tidewire.lua; false: nobody's.
+---@field proxy? string[] | false
 
 ---At least one of message, open and run. But for upgrade, what a function returns does not matter.
 ---@class tidewire.handler: tidewire.handler_options
----Before the 101. nil or true accept; a table accepts and becomes ws.state; `tidewire.refuse(...)` refuses.
----@field upgrade? fun(req: tidewire.request): (table | tidewire.refusal | true | nil)
+---Before the 101. nil or true accept; a table accepts and becomes ws.state; `tidewire.refuse(...)` refuses. With what
+---accepts, headers of the answer may be returned.
+---@field upgrade? fun(req: tidewire.request): (table | tidewire.refusal | true | nil), tidewire.headers?
 ---@field open? fun(ws: tidewire.ws): ... The first with a connection.
 ---@field message? fun(ws: tidewire.ws, data: string, kind: tidewire.kind): ... A whole message; text is valid UTF-8.
 ---@field run? fun(ws: tidewire.ws): ... Instead of message: when it returns, the connection is closed with 1000.

@@ -14,9 +14,10 @@
 ---@field origin? string The header `Origin`, or nil.
 ---@field protocols string[] The subprotocols that the client offers, in its order.
 ---@field protocol? string The subprotocol chosen, or nil.
----@field remote_address string As in "127.0.0.1", "::1", "unix".
----@field remote_port integer 0 for "unix".
----@field secure boolean Has it come over TLS?
+---@field remote_address string As in "127.0.0.1", "::1", "unix"; the client's own, when a trusted proxy tells it.
+---@field remote_port integer 0 for "unix", and when a proxy does not tell it.
+---@field secure boolean Has it come over TLS? When a trusted proxy tells it, to that.
+---@field certificate? { subject: string, fingerprint: string, names: string[] } The verified one of a TLS client.
 ---@field body? string Of an endpoint's request, at most `limits.body` bytes; nil for a handshake.
 ---@field app tidewire.app The app: `req.app.state`.
 local request = {}

@@ -173,6 +173,7 @@ void plan_free(struct plan *plan)
         free(plan->listen[i]);
     free(plan->listen);
     tls_settings_free(&plan->tls);
+    free(plan->control);
     network_list_free(&plan->proxies);
     *plan = (struct plan){0};
 }

@@ -4,7 +4,6 @@
 
 #include "bind/vm.h"
 
-
 struct ws;
 
 /* Opens the types and the module, and makes the embedded modules known to require. */

@@ -199,6 +199,13 @@ static void eof_hang_up(struct conn *c)
     conn_linger(c, ENDING_HANG_UP);
 }
 
+/* Behind its Close the peer has nothing to say, and still reads what answers it. */
+static void eof_open(struct conn *c)
+{
+    if (!c->close_received)
+        conn_abort(c);
+}
+
 static void eof_linger(struct conn *c)
 {
     if (!conn_buffered(c)) /* else when the rest is written */
@@ -235,7 +242,7 @@ static const struct phase_rule {
     [PHASE_BODY] = {conn_http_take_body, eof_hang_up, handshake_deadline, conn_http_timeout},
     [PHASE_ANSWERING] = {NULL, eof_wait, no_deadline, NULL},
     [PHASE_RESPONDING] = {NULL, eof_wait, no_deadline, NULL},
-    [PHASE_OPEN] = {conn_ws_take, conn_abort, conn_ws_deadline, conn_ws_timeout},
+    [PHASE_OPEN] = {conn_ws_take, eof_open, conn_ws_deadline, conn_ws_timeout},
     [PHASE_LINGER] = {ignore, eof_linger, linger_deadline, conn_abort},
     [PHASE_DEAD] = {NULL, eof_wait, no_deadline, NULL},
 };

@@ -70,6 +70,8 @@ static void check_network(struct slice text, const struct address *some)
         CHECK(n.bits <= 128 && network_has(&n, &n.address));
         CHECK(n.address.family != ADDRESS_IPV4 || n.bits >= 96);
         check_has(&n, some);
+        for (unsigned i = n.bits; i < 128; i++)
+            CHECK(!(n.address.bytes[i / 8] & 0x80 >> i % 8));
         /* at the edges: the last bit within, the first bit outside */
         unsigned first = n.address.family == ADDRESS_IPV4 ? 96 : 0;
         unsigned end = n.address.family == ADDRESS_UNIX ? 0 : 128;

@@ -68,7 +68,7 @@ static void read_request(struct fuzz_input *in, bool given, struct request *q)
 
 static void check_fields(const struct http_head *h, const struct handshake_request *r)
 {
-    size_t own = 5 + (r->protocol_count > 0) + (r->extensions.len > 0);
+    size_t own = 5u + (r->protocol_count > 0) + (r->extensions.len > 0);
     CHECK(h->header_count >= own);
     CHECK(slice_equal(value(h, "Host"), http_trim(r->authority)) && count(h, "Host") == 1);
     CHECK(slice_is(value(h, "Upgrade"), "websocket") && count(h, "Upgrade") == 1);

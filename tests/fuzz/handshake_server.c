@@ -128,11 +128,14 @@ static void check_origin(const struct http_head *h, bool secure)
     CHECK(handshake_origin_is_valid(origin));
     CHECK(secure ? origin.len > 8 && slice_is_nocase((struct slice){origin.ptr, 8}, "https://")
                  : origin.len > 7 && slice_is_nocase((struct slice){origin.ptr, 7}, "http://"));
-    page = (struct slice){origin.ptr + (secure ? 8 : 7), origin.len - (secure ? 8 : 7)};
-    CHECK(uri_parse_authority(page, &page, &port));
-    if (h->target.ptr[0] == '/')
-        CHECK(uri_parse_authority(value(h, "Host"), &host, &port) &&
-              slice_equal_nocase(host, page));
+    size_t scheme = secure ? 8 : 7;
+    uint16_t usual = secure ? 443 : 80, page_port;
+    page = (struct slice){origin.ptr + scheme, origin.len - scheme};
+    CHECK(uri_parse_authority(page, &page, &page_port));
+    if (h->target.ptr[0] != '/')
+        return;
+    CHECK(uri_parse_authority(value(h, "Host"), &host, &port) && slice_equal_nocase(host, page));
+    CHECK((port ? port : usual) == (page_port ? page_port : usual));
 }
 
 /* Names of fields in the other case, space around the values, a field in front: the same verdict.

@@ -12,6 +12,7 @@
 
 #define SLACK 512 /* the assembly itself, and the smallest buffer */
 #define COMPRESSION_SLACK 65536
+#define SMALLEST 1024 /* of what is inflated */
 
 static const struct deflate_settings level = {.window_bits = 15, .level = 1};
 
@@ -113,6 +114,9 @@ static bool feed_piece(struct run *r, const unsigned char *bytes, size_t n)
         r->over = event.type == SESSION_CLOSE;
         record_event(r->record, &event);
         check_memory(r);
+        /* also of a compressed message no more than twice what it has become */
+        if (event.type == SESSION_MESSAGE)
+            CHECK(session_held(&r->session) <= 2 * event.len + SMALLEST + SLACK);
         if (r->settings->stop && ++r->events % r->settings->stop == 0) {
             feed_again(r, &piece);
             r->lent = fuzz_heap_size(piece);

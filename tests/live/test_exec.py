@@ -7,7 +7,7 @@ import time
 
 import pytest
 from script import PRELUDE
-from peer import TEXT
+from peer import PATIENCE, TEXT
 from tidewire import SANITIZER, binary
 
 
@@ -165,9 +165,10 @@ def test_what_the_peer_says_at_the_end_runs_nothing(script, door):
             message = function() print "message" end, close = function() print "close" end,
             drain = function() print "drain" end,
         } })
-        ws:every(0.01, "message")
         local other = tidewire.connect(arg[1])
         tidewire.spawn(function() other:receive() print "received" end)
+        tidewire.sleep(0.01) -- which lets it begin
+        ws:every(0.001, "message")
     """, server.url())
     first, second = server.open(), server.open()
     for guest in (first, second):
@@ -219,7 +220,9 @@ def test_a_second_interrupt_ends_a_script_that_never_waits(script):
     started = script("print 'busy' while true do end")
     started.wait_line("busy")
     started.signal(signal.SIGINT)
+    deadline = time.monotonic() + PATIENCE
     while started.process.poll() is None:  # two that come together are one
+        assert time.monotonic() < deadline
         started.signal(signal.SIGINT)
         time.sleep(0.01)
     assert started.end() == (-signal.SIGINT, ["busy"])

@@ -90,6 +90,7 @@ def test_all_workers_serve_it(live, sockets):
     server.wait_log(r"worker \d is ready", count=2)
     for pid in server.workers()[1:]:
         os.kill(pid, signal.SIGKILL)
+    server.wait_log("was ended by signal 9", count=2)
     for _ in range(20):
         assert server.peer().ask().body == b"ok"
 
@@ -189,7 +190,8 @@ def test_what_the_environment_tells_is_checked(app, sockets, pid, count, why):
 
 
 def test_without_a_manager(app):
-    done = subprocess.run([binary(), "run", str(app), "--listen", "systemd:web"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([binary(), "run", str(app), "--listen", "systemd:web"], capture_output=True, text=True,
+                          timeout=60)
     assert done.returncode == 1
     assert done.stderr == ("tidewire: cannot listen on systemd:web: LISTEN_PID and LISTEN_FDS are not set: "
                            "the service has no socket unit\n")
@@ -336,3 +338,15 @@ def test_manager_that_is_gone_is_harmless(live, tmp_path):
     echoes(server.peer())
     wait_until(lambda: server.process.poll() is None)
     server.finish()
+
+
+def test_reload_of_certificates(live, manager, certificate):
+    cert, key = certificate
+    server = live(APP, listen=[f"wss://127.0.0.1:0?cert={cert}&key={key}"], env={"NOTIFY_SOCKET": manager.name})
+    ready = manager.next()
+    for _ in range(2):
+        server.signal(signal.SIGHUP)
+        told = manager.next()
+        assert told["RELOADING"] == "1" and int(told["MONOTONIC_USEC"]) > 0
+        assert manager.next() == ready
+    echoes(TlsPeer(connect(server.urls[0])))

@@ -220,3 +220,71 @@ def test_origin(live, origins, origin, accepted):
     assert answer.status == (101 if accepted else 403)
     if accepted:
         assert peer.message() == "in"
+
+
+@pytest.mark.parametrize("first", ["nil", "true", "{ user = 'ann' }"])
+def test_headers_of_the_answer(live, first):
+    headers = "{ ['X-Node'] = 7, ['Set-Cookie'] = { 'a=1; HttpOnly', 'b=2' }, Server = 'tidewire' }"
+    server = live(handler(f"tidewire.sleep(0.01) return {first}, {headers}"))
+    peer = server.peer()
+    peer.send(handshake() + frame(TEXT, "hi"))
+    lines = []
+    while line := peer.take_line():
+        lines.append(line)
+    assert lines[0].startswith("HTTP/1.1 101 ")
+    for line in ("X-Node: 7", "Set-Cookie: a=1; HttpOnly", "Set-Cookie: b=2", "Server: tidewire"):
+        assert lines.count(line) == 1
+    assert peer.message() == f"hi,{'ann' if 'ann' in first else 'nil'}"
+
+
+@pytest.mark.parametrize("headers, told", [
+    *[("{ ['%s'] = 'x' }" % name, "this field is the runtime's to set") for name in (
+        "Upgrade", "connection", "Sec-WebSocket-Accept", "sec-websocket-protocol", "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Version", "Content-Length", "Transfer-Encoding", "Date")],
+    (r"{ X = 'a\r\nEvil: 1' }", "contains a control character"),
+    (r"{ X = 'a\nEvil: 1' }", "contains a control character"),
+    (r"{ X = 'a\0b' }", "contains a control character"),
+    (r"{ X = { 'good', 'a\rb' } }", "contains a control character"),
+    (r"{ ['X\r\nEvil'] = '1' }", "expected a field's name"),
+    ("{ ['X Y'] = '1' }", "expected a field's name"),
+    ("{ [''] = '1' }", "expected a field's name"),
+    ("{ X = {} }", "empty table"),
+    ("{ X = true }", "expected a string, a whole number or a list of them"),
+    ("{ 'X: y' }", "expected a field's name"),
+    ("'not allowed'", 'returned "not allowed" as its second result; expected a table of headers for the answer; '
+     "to refuse: return tidewire.refuse"),
+    ("403", "returned 403 as its second result"),
+])
+def test_headers_that_cannot_be_set_let_nobody_in(live, headers, told):
+    server = live(handler(f"return nil, {headers}"))
+    peer = server.peer()
+    peer.send(handshake())
+    answer = peer.answer()
+    assert answer.status == 500 and "evil" not in answer.headers
+    assert peer.rest() == b""
+    line = server.wait_log(r" error (.*) where=(.*)$")[0]
+    assert told in line[1].replace('\\"', '"') and line[2] == '"upgrade of /"'
+    assert server.finish() == []
+
+
+def test_headers_beside_a_subprotocol(live):
+    server = live("""return {
+        protocols = { "chat" },
+        upgrade = function() return nil, { ["X-Node"] = "a" } end,
+        open = function(ws) ws:send(ws.protocol) end,
+    }""")
+    peer = server.peer()
+    answer = peer.upgrade(fields=["Sec-WebSocket-Protocol: chat"])
+    assert answer.headers["x-node"] == "a" and answer.headers["sec-websocket-protocol"] == "chat"
+    assert peer.message() == "chat"
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Accept", "Upgrade", "X\r\nEvil"])
+def test_respond_refuses_what_is_the_runtimes_own(live, name):
+    server = live(handler("req:respond(403, { { req.query.name, 'x' } }, '')"))
+    peer = server.peer()
+    encoded = name.replace("\r", "%0D").replace("\n", "%0A")
+    peer.send(handshake(f"/?name={encoded}"))
+    answer = peer.answer()
+    assert answer.status == 500 and "evil" not in answer.headers
+    server.wait_log("cannot be set")

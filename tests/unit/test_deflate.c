@@ -95,6 +95,8 @@ static const struct vector {
     {"7.2.3.4, a block with BFINAL", BYTES(HELLO_FINAL "\x00"), "Hello"},
     {"7.2.3.5, two blocks", BYTES("\xF2\x48\x05\x00\x00\x00\xFF\xFF\xCA\xC9\xC9\x07\x00"), "Hello"},
     {"7.2.3.6, nothing", BYTES("\x00"), ""},
+    {"the three bits of a block's kind in two bytes", BYTES("\xFA\xFF\xEF\xEF\x1F\x00\x00"),
+     "\xFF\xFE\xFD\xFC"},
     /* several blocks with BFINAL: still one message, and what was before can be referred to */
     {"two with BFINAL", BYTES(HELLO_FINAL HELLO_FINAL "\x00"), "HelloHello"},
     {"BFINAL, then a reference over it", BYTES(HELLO_FINAL HELLO_AGAIN), "HelloHello"},
@@ -109,6 +111,7 @@ static const struct vector {
     {"cut in a block", BYTES("\xF2\x48\xCD"), NULL},
     {"cut in the header of a dynamic block", BYTES("\x04"), NULL},
     {"cut behind BFINAL", BYTES(HELLO_FINAL "\xF2\x48"), NULL},
+    {"cut in the three bits of a block's kind", BYTES("\xFA\xFF\xEF\xEF\x1F\x00"), NULL},
     {"stored bytes missing", BYTES("\x00\x05\x00\xFA\xFFHel"), NULL},
     {"reserved kind of block", BYTES("\x06\x00"), NULL},
     {"reserved kind of block behind BFINAL", BYTES(HELLO_FINAL "\x07\x00"), NULL},

@@ -230,6 +230,10 @@ static void test_the_ratio_is_that_of_the_whole_message(void **state)
     memset(data, 0, 100 * KIB);
     assert_int_equal(with_ratio(data, 200 * KIB, 3), SESSION_ERR_RATIO);
     assert_int_equal(with_ratio(data, 200 * KIB, 1000), SESSION_MORE);
+    /* judged at each multiple of 16 KiB: over 2 to 1 at 80 KiB, and not so any more at 128 KiB */
+    fill_with_noise(data, 200 * KIB);
+    memset(data + 30 * KIB, 0, 60 * KIB);
+    assert_int_equal(with_ratio(data, 200 * KIB, 2), SESSION_ERR_RATIO);
     free(data);
 }
 

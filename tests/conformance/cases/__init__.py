@@ -6,5 +6,3 @@ from . import (client, closing, compression, deflate_data, deflate_offers, fragm
 ALL = [case for module in (framing, pings, reserved, opcodes, fragments, utf8, closing, sizes, compression, handshake,
                            smuggling, lengths, deflate_offers, deflate_data, client) for case in module.CASES]
 
-_twice = {case.id for case in ALL if sum(other.id == case.id for other in ALL) > 1}
-assert not _twice, f"two cases of one name: {_twice}"

@@ -22,9 +22,11 @@ class Dialer:
         self.wires.append(wire)
         return wire
 
-    def request(self, **options):
-        """The bytes of a handshake for this case; options of http.request."""
-        return http.request(self.host, **{"path": self.path, "key": self.key, **options})
+    def request(self, path="{path}", fields=(), **options):
+        """The bytes of a handshake for this case; options of http.request. "{host}" and "{path}" are this case's."""
+        def own(text):
+            return text.replace("{host}", self.host).replace("{path}", self.path) if isinstance(text, str) else text
+        return http.request(self.host, own(path), **{"key": self.key, **options}, fields=[own(f) for f in fields])
 
     async def ask(self, data, chop=0):
         """Sends the bytes on a connection of its own. Returns the answer's head and the wire."""

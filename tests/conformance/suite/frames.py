@@ -110,7 +110,6 @@ class Frame:
     rsv: int
     opcode: int
     payload: bytes
-    key: bytes  # None: it was not masked
 
 
 def decode_head(data, masked):

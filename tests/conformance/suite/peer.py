@@ -64,7 +64,7 @@ class Peer:
         payload = taken[size:] if key is None else frames.apply_mask(taken[size:], key)
         if key is not None:
             self.masks.append(key)
-        return frames.Frame(bool(first & 0x80), first >> 4 & 7, first & 0x0F, payload, key)
+        return frames.Frame(bool(first & 0x80), first >> 4 & 7, first & 0x0F, payload)
 
     async def event(self):
         """What the peer does next: a message, Pong, Close or the end. Its own Pings are answered."""

@@ -60,7 +60,8 @@ async def side_by_side(cases, run_one):
 
 
 async def run_server(server, cases, verbose=False, each=None):
-    """The cases against a targets.Server, which is started and stopped."""
+    """The cases against a targets.Server, which is started and stopped. Returns the results, and the Trouble of
+    a server that did not end as it should, or None."""
     await server.start()
 
     async def one(case):
@@ -68,13 +69,23 @@ async def run_server(server, cases, verbose=False, each=None):
         result = await judge(case, SERVER, Dialer(server, case, log), log)
         return each(result) if each else result
     try:
-        return await side_by_side(cases, one)
+        results = await side_by_side(cases, one)
     finally:
-        await server.stop()
+        trouble = await trouble_of(server.stop())
+    return results, trouble
+
+
+async def trouble_of(ending):
+    """The Trouble that ending a program came to, or None."""
+    try:
+        await ending
+    except Trouble as error:
+        return error
+    return None
 
 
 async def run_client(command, cases, verbose=False, each=None):
-    """The cases against the client that `command` with {url} starts."""
+    """The cases against the client that `command` with {url} starts; returns as run_server."""
     listener = await Listener().start()
     program = Program(command.replace("{url}", listener.url))
     await program.start()
@@ -83,11 +94,10 @@ async def run_client(command, cases, verbose=False, each=None):
         results = await _client_cases(listener, program, control, cases, verbose, each)
         if program.running:
             await control.finish()
-        await program.end(ask=False)
-        return results
+        return results, await trouble_of(program.end(ask=False))
     finally:
         if program.running:
-            await program.end()
+            await trouble_of(program.end())
         await listener.stop()
 
 
@@ -113,6 +123,3 @@ async def _client_cases(listener, program, control, cases, verbose, each):
         listener.forget(path)
         return each(result) if each else result
     return await side_by_side(cases, one)
-
-
-__all__ = ["Result", "Trouble", "run_client", "run_server"]

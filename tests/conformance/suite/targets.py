@@ -6,7 +6,6 @@ import os
 import pathlib
 import signal
 import socket
-import sys
 from urllib.parse import urlsplit
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
@@ -94,10 +93,6 @@ class Server:
     def path(self, profile):
         return self.paths.get(profile, self.base)
 
-    @property
-    def alive(self):
-        return self.program is None or self.program.running
-
     async def stop(self):
         if self.program:
             await self.program.end()
@@ -126,7 +121,3 @@ TARGETS = {
         "client": lambda: f"env NODE_PATH={NPM}/node_modules node {HERE}/clients/ws.js {{url}}",
     },
 }
-
-
-def warn(text):
-    print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A stretch of network between a browser and a server that a test can break."""
+"""A stretch of network between a client and a server that a test can break."""
 
 import contextlib
 import socket
@@ -46,14 +46,23 @@ class Relay:
                 server = socket.create_connection(self.target)
                 with self.lock:
                     self.sockets |= {client, server}
-                threading.Thread(target=self._pump, args=(client, server, None), daemon=True).start()
-                threading.Thread(target=self._pump, args=(server, client, self.muted), daemon=True).start()
+                self._join(client, server)
 
-    def _pump(self, source, sink, muted):
+    def _join(self, client, server):
+        self._start(client, server, lambda data: data)
+        self._start(server, client, lambda data: b"" if self.muted.is_set() else data)
+
+    def _start(self, source, sink, through):
+        thread = threading.Thread(target=self._pump, args=(source, sink, through), daemon=True)
+        thread.start()
+        return thread
+
+    def _pump(self, source, sink, through):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if not (muted and muted.is_set()):
-                    sink.sendall(data)
+                sink.sendall(through(data))
+            sink.shutdown(socket.SHUT_WR)  # the other direction may still have something to say
+            return
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
