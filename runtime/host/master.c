@@ -81,18 +81,34 @@ static void on_interrupt(void *context)
     children_kill(m);
 }
 
-static bool has_terminal(void)
+static int open_terminal(void)
 {
-    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
-    return fd >= 0 && close(fd) == 0;
+    return open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 }
 
-/* Somebody asks for new certificates, or the terminal's window was closed: who began it there does
- * not expect it to go on. */
+static bool is_in_foreground(void)
+{
+    int fd = open_terminal();
+    bool is = fd >= 0 && tcgetpgrp(fd) == getpgrp();
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+static bool terminal_is_gone(void)
+{
+    int fd = open_terminal();
+    if (fd >= 0)
+        close(fd);
+    return fd < 0;
+}
+
+/* Somebody asks for new certificates, or the terminal's window was closed: who began it there, in
+ * the foreground, does not expect it to go on. */
 static void on_hang_up(void *context)
 {
     struct master *m = context;
-    if (m->terminal && !has_terminal()) {
+    if (m->terminal && terminal_is_gone()) {
         on_term(m);
     } else if (!m->stopping) {
         log_info(m->log, "reading the certificates anew (HUP)");
@@ -193,7 +209,7 @@ static bool set_up(struct master *m)
     if (!m->loop || !children_init(m))
         return false;
     m->started = loop_now(m->loop);
-    m->terminal = has_terminal();
+    m->terminal = is_in_foreground();
     round_init(&m->count, m->loop);
     certificates_init(m);
     m->watchdog.fire = on_watchdog;

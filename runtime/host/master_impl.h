@@ -58,7 +58,7 @@ struct master {
     struct round count; /* of connections, for `status` */
     struct control *control;
     uint64_t started;
-    bool terminal; /* it was started from one */
+    bool terminal; /* it was started in the foreground of one */
     bool up;       /* the first worker has been ready: the command has succeeded */
     bool stopping; /* no worker is restarted any more */
     int status;

@@ -126,10 +126,6 @@ static void handle_head(struct conn *c)
         return;
     }
     c->http->upgrade = verdict == HANDSHAKE_UPGRADE;
-    if (c->http->upgrade && extension_accept(&head, NULL, NULL, NULL) < 0) {
-        refuse(c, 400, "", "Sec-WebSocket-Extensions is malformed"); /* whether wanted or not */
-        return;
-    }
     if (c->http->upgrade && c->set->drain) {
         refuse(c, 503, "Retry-After: 1\r\n", "the server is going away");
         return;

@@ -20,7 +20,6 @@ What a client has found: {"protocol", "extensions", "wrong": what was not as exp
 import asyncio
 import json
 import pathlib
-import re
 import ssl
 import subprocess
 import threading
@@ -35,8 +34,12 @@ PATIENCE = 60  # seconds
 
 # --- clients: client(url, plan, authority's file, path for the plan) -> what it has found -----------
 
+def _json(compression, **more):
+    return json.dumps({"compression": False if compression is None else compression, **more})
+
+
 def _command(command, url, plan, authority, path):
-    path.write_text(json.dumps(plan))
+    path.write_text(_json(**plan))
     done = subprocess.run([*command, url, authority, path], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
     return json.loads(done.stdout)
@@ -121,21 +124,25 @@ def websockets_client(url, plan, authority, _):
 
 # --- servers: contexts with `port`, and ends(n): [code, reason] of the first n connections to end ---
 
+def _lines(output, start, count):
+    """What stands behind `start` in lines that begin with it, once there are so many."""
+    found = []
+
+    def satisfied(lines):
+        found[:] = [line[len(start):] for line in lines if line.startswith(start)]
+        return len(found) >= count
+    assert output.wait(satisfied, PATIENCE), output.text()
+    return found
+
+
 class TidewireServer(Server):
     def __init__(self, protocols=(), compression=None, tls=None):
         query = f"?cert={tls[0]}&key={tls[1]}" if tls else ""
-        options = json.dumps({"protocols": list(protocols), "compression": compression})
         super().__init__(PAIRS / "app.lua", listen=[f"{'wss' if tls else 'ws'}://127.0.0.1:0{query}"],
-                         env={"INTEROP": options})
+                         env={"INTEROP": _json(compression, protocols=list(protocols))})
 
     def ends(self, count):
-        found = []
-
-        def satisfied(lines):
-            found[:] = [match.group(1) for match in (re.search(r" info  end (.*)$", line) for line in lines) if match]
-            return len(found) >= count
-        assert self.stderr.wait(satisfied, PATIENCE), self.report()
-        ends = [json.loads(text) for text in found]
+        ends = [json.loads(text) for text in _lines(self.stdout, "end ", count)]
         assert all(clean for _, _, clean in ends), "no whole closing handshake"
         return [[code, reason] for code, reason, _ in ends]
 
@@ -144,32 +151,22 @@ class WsServer:
     """npm ws; pairs/server.js."""
 
     def __init__(self, protocols=(), compression=None, tls=None):
-        self.options = {"protocols": list(protocols), "compression": compression}
-        if tls:
-            self.options["tls"] = dict(zip(("cert", "key"), map(str, tls)))
+        files = {"tls": dict(zip(("cert", "key"), map(str, tls)))} if tls else {}
+        self.options = _json(compression, protocols=list(protocols), **files)
 
     def __enter__(self):
-        self.process = subprocess.Popen(["node", PAIRS / "server.js", json.dumps(self.options)], text=True,
+        self.process = subprocess.Popen(["node", PAIRS / "server.js", self.options], text=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.stdout = Output(self.process.stdout)
-        self.port = int(self._lines("listening ", 1)[0])
+        self.port = int(_lines(self.stdout, "listening ", 1)[0])
         return self
 
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
 
-    def _lines(self, start, count):
-        found = []
-
-        def satisfied(lines):
-            found[:] = [line[len(start):] for line in lines if line.startswith(start)]
-            return len(found) >= count
-        assert self.stdout.wait(satisfied, PATIENCE), self.stdout.text()
-        return found
-
     def ends(self, count):
-        return [json.loads(line) for line in self._lines("end ", count)]
+        return [json.loads(text) for text in _lines(self.stdout, "end ", count)]
 
 
 class WebsocketsServer:

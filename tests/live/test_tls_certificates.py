@@ -63,12 +63,15 @@ def test_certificate_is_chosen_by_name(live, authority, version):
 def test_one_name_with_keys_of_two_types(live, authority):
     plain = authority.issue("other.example")
     ec, rsa = authority.issue("a.example"), authority.issue("a.example", kind="rsa")
-    url, = live(APP, listen=[url_of(plain, ec, rsa)]).urls
+    lone = authority.issue("rsa.example", kind="rsa")
+    url, = live(APP, listen=[url_of(plain, ec, rsa, lone)]).urls
     assert shown(url, "a.example", version=TLS_1_2, ciphers="ECDHE-RSA-AES128-GCM-SHA256") == der(rsa)
     assert shown(url, "a.example", version=TLS_1_2, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256") == der(ec)
     assert shown(url, "other.example", version=TLS_1_2, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256") == der(plain)
-    with pytest.raises(ssl.SSLError):  # none of the default's is taken instead
-        shown(url, "other.example", version=TLS_1_2, ciphers="ECDHE-RSA-AES128-GCM-SHA256")
+    for name, ciphers in (("other.example", "ECDHE-RSA-AES128-GCM-SHA256"),
+                          ("rsa.example", "ECDHE-ECDSA-AES128-GCM-SHA256")):
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):  # nobody else's is taken instead
+            shown(url, name, version=TLS_1_2, ciphers=ciphers)
 
 
 def test_certificates_of_the_settings(live, authority, tmp_path):

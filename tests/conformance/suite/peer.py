@@ -1,5 +1,6 @@
 """An open WebSocket connection to the peer under test, in either role."""
 
+import asyncio
 import random
 
 from . import frames
@@ -35,7 +36,8 @@ class Peer:
         pieces = [self.encode(item) for item in items]
         if chop == FRAMES:
             for piece in pieces:
-                await self.wire.send(piece, 1 << 62)
+                await self.wire.send(piece)
+                await asyncio.sleep(0)  # lets the peer see the frames one by one
         else:
             await self.wire.send(b"".join(pieces), chop)
 

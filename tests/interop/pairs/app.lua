@@ -1,11 +1,12 @@
 -- tidewire as a server that echoes at /echo and does at /talk what it is asked to (peers.py). Its options
--- are JSON in the variable INTEROP; it logs how each connection ended.
+-- are JSON in the variable INTEROP; it prints how each connection ended.
 local tidewire = require "tidewire"
 
 local options = tidewire.json.decode(os.getenv "INTEROP")
 
 local function close(_, code, reason, clean)
-    tidewire.log.info("end " .. tidewire.json.encode { code, reason, clean })
+    io.stdout:write("end ", tidewire.json.encode { code, reason, clean }, "\n")
+    io.stdout:flush()
 end
 
 local asked = {}
@@ -40,7 +41,7 @@ end
 local function route(handler)
     return {
         handler = handler, protocols = #options.protocols > 0 and options.protocols or nil,
-        compression = options.compression or false,
+        compression = options.compression,
         limits = { message = "4 MiB", send_queue = "8 MiB", send_soft = "4 MiB" },
     }
 end

@@ -47,7 +47,7 @@ const steps = {
 
 report(async () => {
     const { protocols, compression } = plan;
-    socket = await opened({ protocols, perMessageDeflate: compression ?? false });
+    socket = await opened({ protocols, perMessageDeflate: compression });
     for (const [name, ...args] of plan.steps) await steps[name](...args);
     const end = await socket.closed;
     return { protocol: socket.protocol || null, extensions: socket.extensions, wrong, end };

@@ -85,7 +85,7 @@ function handler.error(_, err, traceback)
 end
 
 assert(tidewire.connect(url, {
-    handler = handler, protocols = #plan.protocols > 0 and plan.protocols or nil, compression = plan.compression or false,
+    handler = handler, protocols = #plan.protocols > 0 and plan.protocols or nil, compression = plan.compression,
     limits = { message = "4 MiB", send_queue = "8 MiB", send_soft = "4 MiB", inflate_ratio = plan.ratio },
     tls = url:find "^wss:" and { ca = authority } or nil,
 }))

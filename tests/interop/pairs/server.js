@@ -29,7 +29,7 @@ const server = tls
     : http.createServer();
 const sockets = new WebSocketServer({
     server,
-    perMessageDeflate: compression ?? false,
+    perMessageDeflate: compression,
     maxPayload: 4 << 20,
     handleProtocols: (offered) => protocols.find((name) => offered.has(name)) ?? false,
 });
