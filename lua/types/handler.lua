@@ -6,8 +6,15 @@
 ---@field protocols? string[] Subprotocols in the server's order of preference.
 ---@field origins? string[] | "*" Where browsers may come from: those listed, or any; by default the same origin.
 ---@field limits? tidewire.limits
+---@field compression? boolean | tidewire.compression permessage-deflate, when the client offers it; off by default.
 ---Whose forwarding headers are believed, in the place of `proxies` of tidewire.lua; false: nobody's.
 ---@field proxy? string[] | false
+
+---@class tidewire.compression
+---@field takeover? boolean Windows are kept from message to message; false by default.
+---@field window_bits? integer 8 to 15; 15 by default.
+---@field level? integer 1 to 9; 6 by default.
+---@field min_size? tidewire.size Shorter messages are sent plain; 64 by default.
 
 ---At least one of message, open and run. But for upgrade, what a function returns does not matter.
 ---@class tidewire.handler: tidewire.handler_options

@@ -31,12 +31,14 @@ static inline unsigned settings_bits(const struct session_settings *s)
 struct session_record {
     struct buf events;
     int rc;
-    bool idle; /* at the end: between messages? Only when rc is 0 and there was no Close */
+    bool idle;       /* at the end: neither in a message nor in a frame */
+    bool over_ratio; /* of the model: a message that limits.inflate_ratio forbids */
 };
 
 void record_event(struct session_record *r, const struct session_event *event);
 
-/* What RFC 6455 and RFC 7692 say of these bytes, all of them at hand. Knows no inflate_ratio. */
+/* What RFC 6455 and RFC 7692 say of these bytes, all of them at hand. The ratio is judged of whole
+ * messages only. */
 void model_run(const struct session_settings *settings, const unsigned char *bytes, size_t n,
                struct session_record *out);
 

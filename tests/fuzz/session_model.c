@@ -171,6 +171,9 @@ static int take_data(struct model *m, const struct frame_header *h, const unsign
         .len = m->message.len,
     };
     record_event(m->out, &event);
+    uint32_t ratio = m->settings->limits.inflate_ratio;
+    if (m->compressed && ratio && event.len > 65536 && event.len / ratio > m->packed + 4)
+        m->out->over_ratio = true; /* 4: the bytes that end a message may count or not */
     m->kind = 0;
     m->frames = 0;
     return 0;

@@ -39,7 +39,6 @@ sockets.on("connection", (socket, request) => {
         const [name, ...args] = JSON.parse(data);
         return asked[name](socket, ...args);
     });
-    socket.on("pong", (data) => console.log(`pong ${data}`));
     socket.on("close", (code, reason) => console.log(`end ${JSON.stringify([code, reason.toString()])}`));
 });
 server.listen(0, "127.0.0.1", () => console.log(`listening ${server.address().port}`));
