@@ -100,6 +100,7 @@ local function add_client(out)
     out["connect options"] = accepted[""]
     out["connect tls"] = accepted.tls
     out["connect reconnect"] = accepted.reconnect
+    out["compression"] = accepted.compression
 end
 
 local function add_limits(out)

@@ -365,8 +365,12 @@ static void on_readable(struct conn *c)
     }
 }
 
+/* A crowd that comes at once would hold up those who are there for seconds: it has to wait for the
+ * next turns, in which the socket is ready again. */
 static void on_tls_ready(struct conn *c)
 {
+    if (!conn_set_take_tls_step(c->set))
+        return;
     switch (c->stream.ops->handshake(&c->stream)) {
     case STREAM_OK:
         /* the deadline goes on: the head has what is left of it */

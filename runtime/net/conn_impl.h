@@ -23,6 +23,9 @@
 #define CONN_BUDGET 512 /* requests or messages of one connection in one turn of the loop */
 #define CONN_FLUSH_AT (64 * 1024) /* corked bytes that are worth a system call of their own */
 
+#define CONN_TLS_STEPS                                                                             \
+    16 /* of TLS handshakes in one turn: one costs as much as a thousand messages */
+
 enum conn_phase {
     PHASE_PROXY,      /* reading a header of the PROXY protocol */
     PHASE_TLS,        /* handshake of the transport */
@@ -51,6 +54,8 @@ struct conn_set {
     struct buf cork;     /* output of the connection whose input is being handled */
     struct conn *corked; /* that connection */
     unsigned budget;     /* events that it may still cause in this turn */
+    uint64_t tls_turn;   /* turn that `tls_steps` is for */
+    unsigned tls_steps;  /* that TLS handshakes may still take in it */
     struct list all;
     size_t count;
     struct conn_bounds bounds;
@@ -205,6 +210,7 @@ const char *conn_set_date(struct conn_set *set); /* for the Date field */
 void conn_set_removed(struct conn_set *set);
 void conn_set_connect_ended(struct conn_set *set); /* an attempt is off the list */
 void conn_set_began(struct conn *c);               /* its handshake counts from now on */
+bool conn_set_take_tls_step(struct conn_set *set); /* false: not in this turn any more */
 void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */
 void conn_set_holds(struct conn *c, size_t bytes); /* of an unfinished message */
 void conn_set_bound_held(struct conn_set *set);    /* ends the largest ones, if that is too much */

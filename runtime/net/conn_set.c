@@ -146,6 +146,18 @@ enum conn_shedding conn_set_shed(struct conn_set *set, unsigned *retry_after)
     return why;
 }
 
+bool conn_set_take_tls_step(struct conn_set *set)
+{
+    if (set->tls_turn != loop_turn(set->loop)) {
+        set->tls_turn = loop_turn(set->loop);
+        set->tls_steps = CONN_TLS_STEPS;
+    }
+    if (!set->tls_steps)
+        return false;
+    set->tls_steps--;
+    return true;
+}
+
 void conn_set_began(struct conn *c)
 {
     struct slice key = key_of(c->set, &c->peer);

@@ -7,7 +7,7 @@
 struct loop {
     struct ev_loop *ev;
     struct wheel *wheel;
-    uint64_t now;
+    uint64_t now, turn;
     uint32_t lag;
     struct list deferred;
     bool stopped;      /* also when that came before loop_run, which libev would forget */
@@ -81,8 +81,8 @@ static void on_before_wait(struct ev_loop *ev, ev_prepare *w, int events)
      * its peers are alive before their time-outs judge them. */
     wheel_advance(l->wheel, l->now);
     run_deferred(l);
-    uint64_t turn = clock_ms() - l->now;
-    l->lag = turn > UINT32_MAX ? UINT32_MAX : (uint32_t)turn;
+    uint64_t took = clock_ms() - l->now;
+    l->lag = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
     set_alarm(l);
 }
 
@@ -92,6 +92,7 @@ static void on_after_wait(struct ev_loop *ev, ev_check *w, int events)
     (void)ev;
     (void)events;
     l->now = clock_ms();
+    l->turn++;
 }
 
 struct loop *loop_new(void)
@@ -147,6 +148,11 @@ void loop_stop(struct loop *l)
 uint64_t loop_now(const struct loop *l)
 {
     return l->now;
+}
+
+uint64_t loop_turn(const struct loop *l)
+{
+    return l->turn;
 }
 
 uint32_t loop_lag(const struct loop *l)

@@ -23,6 +23,9 @@ void loop_stop(struct loop *l);
 /* Milliseconds of a clock that never goes back, as of the start of this turn. */
 uint64_t loop_now(const struct loop *l);
 
+/* The number of this turn. */
+uint64_t loop_turn(const struct loop *l);
+
 /* Milliseconds that the last whole turn took, from the end of its wait. */
 uint32_t loop_lag(const struct loop *l);
 

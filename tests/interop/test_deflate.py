@@ -5,6 +5,7 @@ from collections import namedtuple
 
 import pytest
 from peers import deflate_of
+from tap import close_content
 
 FEW, FULL = "server_no_context_takeover", "client_no_context_takeover"
 SERVER_BITS, CLIENT_BITS = "server_max_window_bits", "client_max_window_bits"
@@ -92,12 +93,12 @@ def judge(sent, takeover, bits, is_tidewire):
     """The messages of one direction."""
     block, again, twin, short, none, words, noise, nothing, last = sent[:9]
     assert len(sent) == 209
-    assert block.compressed and 2900 < block.size < 3100
+    assert block.compressed and 2950 < block.size < 3200
     assert again.compressed and twin.compressed
     assert again.size < 1000 if takeover and bits >= 13 else again.size > 2300
     assert twin.size < 950 if bits >= 10 else twin.size > 1350
     assert words.compressed and words.size < LARGE // 2
-    assert noise.size < LARGE * 1.01
+    assert noise.size < LARGE * 1.07  # zlib with a small window cannot always keep what it could not shorten
     assert last.size > 2300, "the window does not reach beyond 32 KiB"
     if is_tidewire:  # others choose for themselves
         assert (short, none, nothing) == (Message(False, 5, 1), Message(False, 0, 1), Message(False, 0, 1))
@@ -130,8 +131,14 @@ def check(pair, case, tidewire_serves, content):
     return record
 
 
-@pytest.mark.parametrize("case", SERVING, ids=lambda case: case.name)
-@pytest.mark.parametrize("peer", ["ws", "websockets"])
+def cases(table):
+    """Each with each peer; but Python's zlib has no raw deflate with a window of 8 bits, so that websockets cannot
+    keep what it agrees to."""
+    return [pytest.param(peer, case, id=f"{peer}-{case.name}") for peer in ("ws", "websockets") for case in table
+            if (peer, case.name) != ("websockets", "the least, shared")]
+
+
+@pytest.mark.parametrize("peer, case", cases(SERVING))
 def test_serving(pairs, content, peer, case):
     check(pairs(peer, "tidewire"), case, True, content)
 
@@ -144,11 +151,7 @@ OFFERS = {
 }
 
 
-@pytest.mark.parametrize("peer, case", [
-    pytest.param(peer, case, id=f"{peer}-{case.name}") for peer in ("ws", "websockets") for case in CONNECTING
-    # Python's zlib has no raw deflate with a window of 8 bits, so that such a server cannot keep what it agrees to
-    if (peer, case.name) != ("websockets", "the least, shared")
-])
+@pytest.mark.parametrize("peer, case", cases(CONNECTING))
 def test_connecting(pairs, content, peer, case):
     record = check(pairs("tidewire", peer), case, False, content)
     offer = OFFERS.get(case.name, "permessage-deflate; client_max_window_bits")
@@ -192,5 +195,9 @@ def test_what_becomes_too_much_is_refused(pairs, content, server):
     pair = pairs(client, server)
     pair.serve(compression=deflate_of("ws") if server == "ws" else {})
     path = content.file("letters", "a" * LARGE)
-    result = pair.run([["send", "text", path], ["closed"]], compression=deflate_of("ws") if client == "ws" else {}, ratio=50)
+    result = pair.run([["send", "text", path], ["closed"]], compression=deflate_of("ws") if client == "ws" else {},
+                      clean=False)
+    record = result["record"]
     assert result["end"]["code"] == 1009
+    assert close_content(record.frames(server == "tidewire")[-1])[0] == 1009
+    assert messages(record, False)[0].size < 2000

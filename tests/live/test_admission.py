@@ -93,7 +93,7 @@ return tidewire.app { routes = {
 @pytest.fixture
 def late(live, tmp_path):
     """late(config) -> a server, and the answers to handshakes that have waited for a turn of 0.6 s."""
-    def make(config=None):
+    def make(config="{}"):
         server = live(BUSY % 0.6, config=config)
         peers = [server.peer() for _ in range(40)]
         for peer in peers:

@@ -35,6 +35,8 @@ class Wire:
                 return
             view = memoryview(data)
             for i in range(0, len(view), chop):
+                if self.writer.is_closing():  # the peer is gone: reading tells how
+                    return
                 self.writer.write(view[i:i + chop])
                 if i % (chop * 64) == 0:
                     await self.writer.drain()
