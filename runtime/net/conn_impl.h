@@ -23,8 +23,7 @@
 #define CONN_BUDGET 512 /* requests or messages of one connection in one turn of the loop */
 #define CONN_FLUSH_AT (64 * 1024) /* corked bytes that are worth a system call of their own */
 
-#define CONN_TLS_STEPS                                                                             \
-    16 /* of TLS handshakes in one turn: one costs as much as a thousand messages */
+#define CONN_TLS_STEPS 16 /* of TLS handshakes in one turn: each is dear */
 
 enum conn_phase {
     PHASE_PROXY,      /* reading a header of the PROXY protocol */

@@ -85,7 +85,7 @@ class Content:
     def words(self, length):
         """Text that compresses about as text does, with characters of one to four bytes, of so many bytes."""
         words = ["".join(self.random.choices("tidewr\u00e9\u4e16\U0001f30a", k=self.random.randint(2, 9))) for _ in range(3000)]
-        text = " ".join(self.random.choices(words, k=length // 4)).encode()[:length].decode(errors="ignore")
+        text = " ".join(self.random.choices(words, k=length // 8 + 50)).encode()[:length].decode(errors="ignore")
         return text + "." * (length - len(text.encode()))
 
 
