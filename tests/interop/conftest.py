@@ -10,6 +10,7 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "live")]
 
 from peers import CLIENTS, SERVERS  # noqa: E402  the path is set above
+from script import Door, Script  # noqa: E402
 from tap import Tap  # noqa: E402
 
 
@@ -45,7 +46,7 @@ class Pair:
         self.scheme = scheme
         tls = self.certificate if scheme == "wss" else None
         self.at = self.stack.enter_context(SERVERS[self.server](tls=tls, **options))
-        self.tap = self.stack.enter_context(contextlib.closing(Tap(self.at.port)))
+        self.tap = self.stack.enter_context(Tap(self.at.port))
 
     def run(self, steps, path="/echo", protocols=(), compression=None, clean=True, **more):
         """What the client has found (see peers.py); with it, `record` of the wire."""
@@ -92,3 +93,25 @@ class Content:
 @pytest.fixture
 def content(tmp_path):
     return Content(tmp_path)
+
+
+@pytest.fixture
+def script(tmp_path):
+    """script(SOURCE, *args, env=...) -> a Script of tidewire exec under way."""
+    with contextlib.ExitStack() as stack:
+        def start(source, *args, **options):
+            started = Script(tmp_path, source, *args, **options)
+            stack.callback(started.stop)
+            return started
+        yield start
+
+
+@pytest.fixture
+def door():
+    """door() -> a Door at a free port."""
+    with contextlib.ExitStack() as stack:
+        def make(**options):
+            made = Door(**options)
+            stack.callback(made.shut)
+            return made
+        yield make

@@ -1,2 +1,2 @@
 -- The settings of test servers that bring none of their own, see tidewire.py.
-return { limits = { lag = 0 } }
+return { limits = { handshake = "1 min", lag = 0 } }

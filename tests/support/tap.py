@@ -70,6 +70,12 @@ class Tap(Relay):
         self.changed = threading.Condition()
         super().__init__(port)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def record(self, index=-1, timeout=20):
         """That of the connection of this index, in the order of their coming, once it has ended."""
         needed = index + 1 if index >= 0 else -index
