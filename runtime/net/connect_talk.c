@@ -190,7 +190,8 @@ static void judge_proxy(struct connect *c)
     char what[160];
     if (!http_connect_is_open(&c->head)) {
         unsigned status = c->head.status;
-        const char *advice = status != 407 ? ""
+        bool is_about_credentials = status == 407 || status == 401; /* tinyproxy says the latter */
+        const char *advice = !is_about_credentials ? ""
                              : c->options.proxy_credentials.len
                                  ? ": it does not take the credentials"
                                  : ": it wants credentials";

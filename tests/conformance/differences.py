@@ -82,6 +82,10 @@ WS = [
     Difference(numbered("S.line", (6, 9, 10, 11)), SERVER, "RFC 6455 4.2.1",
                "An HTTP/1.1 or higher GET request, including a \"Request-URI\"",
                "ws does not look at the version."),
+    Difference(("H.refuse.http",), SERVER, "RFC 9110 15.6.6",
+               "The 505 (HTTP Version Not Supported) status code indicates that the server does not support, or "
+               "refuses to support, the major version of HTTP that was used in the request message.",
+               "ws does not look at the version."),
     Difference(("S.line.36",), SERVER, "RFC 9110 4.2.1",
                "A sender MUST NOT generate an \"http\" URI with an empty host identifier. A recipient that processes "
                "such a URI reference MUST reject it as invalid.",
@@ -116,6 +120,11 @@ WS = [
                "\"BFINAL\" bit set to 1.",
                "ws ends a message at the first such block, and what else its zlib makes of the rest depends on how "
                "it comes in."),
+    Difference(("D.bomb.5",), BOTH, "RFC 6455 10.4",
+               "Implementations that have implementation- and/or platform-specific limitations regarding the frame "
+               "size or total message size after reassembly from multiple frames MUST protect themselves against "
+               "exceeding those limits.",
+               "ws limits the size of a message, not how much a byte may become; the RFC asks for no more."),
     Difference(("D.bad.[56]*",), BOTH, "RFC 7692 7.2.2",
                "Decompress the resulting data using DEFLATE.",
                "ws takes what it has inflated for the message, though the last block has no end."),

@@ -1,5 +1,4 @@
-"""Debian's nginx and tinyproxy, run by a test: in the foreground, with all their files in a folder of its own, on
-sockets of 127.0.0.1."""
+"""nginx and tinyproxy, run by a test: in the foreground, with all their files in a folder of their own, at 127.0.0.1."""
 
 import contextlib
 import grp
@@ -8,6 +7,7 @@ import pwd
 import signal
 import socket
 import subprocess
+import time
 
 from tidewire import Output
 
@@ -106,6 +106,40 @@ Port {port}
 Allow 127.0.0.1
 LogLevel Connect
 Timeout 60
-{connect}
-{auth}
+{more}
 """
+TRIES = 5
+
+
+class Tinyproxy(_Process):
+    """At `port`. credentials: (user, password) that it wants; only: the one port that it lets others connect to."""
+
+    def __init__(self, folder, credentials=None, only=None):
+        folder.mkdir()
+        more = [f"BasicAuth {' '.join(credentials)}"] if credentials else []
+        more += [f"ConnectPort {only}"] if only else []
+        for _ in range(TRIES):  # it binds its port itself, so that another one may be faster
+            self.port = _free_port()
+            config = folder / "tinyproxy.conf"
+            config.write_text(TINYPROXY.format(port=self.port, more="\n".join(more)))
+            super().__init__(["tinyproxy", "-d", "-c", config])
+            if self._is_ready():
+                return
+        raise AssertionError(f"tinyproxy does not start\n{self.output.text()}")
+
+    def _is_ready(self):
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port), PATIENCE):
+                return True
+            time.sleep(0.01)  # it tells nobody
+        self.stop()
+        return False
+
+    def wait_log(self, text):
+        assert self.output.wait(lambda lines: any(text in line for line in lines), PATIENCE), self.output.text()
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]

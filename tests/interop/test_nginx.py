@@ -31,7 +31,7 @@ def nginx(tmp_path, certificate):
 # --- who the client is -----------------------------------------------------------------------------
 
 def ask(port, certificate, secure, origin=None, **headers):
-    """What the app tells, and what it is told to it: (status, content)."""
+    """What the app tells of a client at an address of its own, or the status of its refusal."""
     async def talk():
         context = ssl.create_default_context(cafile=certificate[0]) if secure else None
         try:
@@ -85,8 +85,7 @@ def test_proxy_protocol(serve, nginx, certificate):
         "ws://127.0.0.1:0?proxy_protocol=on", f"wss://127.0.0.1:0?proxy_protocol=on&cert={cert}&key={key}"],
         env={"TIDEWIRE_PROXIES": "127.0.0.1"})
     plain, secure = (f"127.0.0.1:{url.rsplit(':', 1)[1].split('?')[0].strip('/')}" for url in server.urls)
-    ports = nginx({"plain": ("stream", plain), "passed": ("stream", secure), "ended": ("stream-tls", plain),
-                   "anew": ("stream-tls", plain)})
+    ports = nginx({"plain": ("stream", plain), "passed": ("stream", secure), "ended": ("stream-tls", plain)})
     for name, tls, told_secure in (("plain", False, False), ("passed", True, True), ("ended", True, False)):
         told = ask(ports[name], certificate, tls)
         assert (told["remote_address"], told["remote_port"]) == (CLIENT, told["own_port"])
@@ -151,7 +150,8 @@ def test_a_server_that_is_gone(nginx, script):
         local _, message, code, details = tidewire.connect(arg[1])
         print(code, message, details.status, details.body:match "502 Bad Gateway" ~= nil)
     """, f"ws://127.0.0.1:{port}/echo").lines()
-    assert lines == ["status\tthe server answered 502 Bad Gateway, not 101\t502\ttrue"]
+    assert lines == [
+        f"status\tcannot connect to ws://127.0.0.1:{port}: the server answered 502 Bad Gateway, not 101\t502\ttrue"]
 
 
 def test_a_drain_is_told_through_it(nginx, script):

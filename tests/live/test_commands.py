@@ -102,7 +102,7 @@ def test_tidewire_without_require(tmp_path, command):
     ("return { message = print, origins = { 'https://a.example/' } }", "without the slash at the end"),
     ("return tidewire.app { routes = { ['/'] = print }, timers = { t = { every = 0, run = print } } }", "timers.t.every"),
     ("return tidewire.app { routes = { ['/'] = print }, strt = print }", "did you mean `start`?"),
-    ("return { message = print, compression = true }", "compression"),
+    ("return { message = print, compression = { level = 10 } }", "compression.level"),
 ])
 def test_wrong_shapes(tmp_path, command, source, told):
     app = write_app(tmp_path, source)

@@ -66,7 +66,8 @@ for i, line in enumerate(("HTTP/1.0 101 Switching Protocols", "HTTP/2.0 101 Swit
                           "HTTP/1.1 10 Switching Protocols", "HTTP/1.1", "HTTP/1.1 ",
                           " HTTP/1.1 101 Switching Protocols", "http/1.1 101 x",
                           "101 Switching Protocols", "HTTPS/1.1 101 x", "ICY 101 OK", "HTTP/1.1\t101\tx",
-                          "HTTP/1.1 +101 x", "HTTP/1.1101 x", "HTTP/1.1 101x", ""), 1):
+                          "HTTP/1.1 +101 x", "HTTP/1.1101 x", "HTTP/1.1 101x", "",
+                          "HTTP/1.1 1/; x"), 1):  # what arithmetic without a look at the digits takes for 101
     add(f"line.{i}", f"status line {line!r}", "RFC 9112 4", fails(status=line))
 add("line.bare", "a status line without a reason, which is fine", "RFC 9112 4", works(status="HTTP/1.1 101 "))
 add("line.words", "other words for 101, which are fine", "RFC 9112 4", works(status="HTTP/1.1 101 Here We Go \xe9"))
@@ -179,6 +180,12 @@ add("extension.takeover", "server_no_context_takeover was asked for, and is not 
             offers={"compression": True})
 async def two_extensions(accepted):
     await fails(fields=extensions(NAME, NAME))(accepted)
+
+
+@CASES.case("C.extension.two.empty", "the extension, and an empty field of the same name", "RFC 6455 11.3.2",
+            roles=(CLIENT,), raw=True, offers={"compression": True})
+async def extension_and_nothing(accepted):
+    await fails(fields=extensions(NAME, ""))(accepted)
 
 
 # --- the head itself ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from suite.case import Cases, failed, talk
 from suite.case import closed as answered
 from suite.events import Close, End, Failure, Message
-from suite.frames import TEXT, Out, close, cont, fragments, ping, text
+from suite.frames import TEXT, Out, Raw, close, cont, fragments, ping, text
 from suite.peer import FRAMES, OCTETS
 
 CASES = Cases()
@@ -61,6 +61,8 @@ for i, (chop, how) in enumerate(((0, "in one write"), (FRAMES, "frame by frame")
                    chop))
 CASES.add("7.15.4", "anything behind the Close is ignored, also what would be an error", "RFC 6455 1.4, 5.5.1",
           talk([close(1000), Out(3, b"?", rsv=7), text(b"\xff"), cont("x")], end=answered(1000)))
+CASES.add("7.15.7", "Close with a payload of one byte, and behind it the byte that would make it 1000", RFC,
+          talk([Out(8, b"\x03"), Raw(b"\xe8")], end=failed(1002)))
 CASES.add("7.15.6", "a reason of code points of several bytes", "RFC 6455 5.5.1",
           talk([close(1000, "Tschüß, κόσμε €".encode())], end=answered(1000)))
 

@@ -201,6 +201,7 @@ add("D.bomb.1", "17 MiB in 17 KiB, above the limit of 16 MiB", "RFC 6455 7.4.1, 
 add("D.bomb.2", "the same in fragments of 100 bytes", "RFC 6455 7.4.1, 10.4", bomb(17 * MiB, 100))
 add("D.bomb.3", "1 MiB in 1 KiB, above the limit of 64 KiB", "RFC 6455 7.4.1, 10.4", bomb(MiB), **LIMIT)
 add("D.bomb.4", "the same in fragments of 70 bytes, 15 of them", "RFC 6455 7.4.1, 10.4", bomb(MiB, 70), **LIMIT)
+add("D.bomb.5", "8 MiB in 8 KiB, below the limit of 16 MiB: the ratio is the limit", "RFC 6455 10.4", bomb(8 * MiB))
 
 
 def measured(size):

@@ -207,6 +207,7 @@ for i, value in enumerate((None, "", "foo", "websocket2", "web socket", "websock
 for i, value in enumerate((None, "", "close", "keep-alive", "Upgraded", "Up grade"), 1):
     add(f"H.refuse.connection.{i}", f"Connection {value!r} with a key: no 101", "RFC 6455 4.2.1",
         refused(400, 404, 426, last=False, change={"Connection": value}))
+add("H.refuse.http", "HTTP/2.0 in the request line: 505", "RFC 9110 15.6.6", refused(505, line="GET {path} HTTP/2.0"))
 add("H.refuse.path", "a path that is not there: 404", "RFC 6455 4.2.2", refused(404, path="/is/not/there"))
 for i, origin in enumerate(("http://evil.example", "null", "https://{host}", "http://{host}.evil.example",
                             "http://{host}/", "garbage"), 1):

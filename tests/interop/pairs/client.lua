@@ -87,7 +87,7 @@ end
 assert(tidewire.connect(url, {
     handler = handler, protocols = #plan.protocols > 0 and plan.protocols or nil, compression = plan.compression,
     limits = { message = "4 MiB", send_queue = "8 MiB", send_soft = "4 MiB", inflate_ratio = plan.ratio },
-    tls = url:find "^wss:" and { ca = authority } or nil,
+    proxy = plan.proxy, tls = url:find "^wss:" and { ca = authority } or nil,
 }))
 while not result do
     tidewire.sleep(0.005)
