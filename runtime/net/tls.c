@@ -29,11 +29,13 @@ bool tls_configure(SSL_CTX *ctx)
 static void remember(struct tls_story *story, int kind, int system)
 {
     unsigned long error = ERR_peek_error(); /* the cause; what follows tells who noticed */
-    if (!story || story->error || story->system || story->ended)
-        return; /* the first failure is the cause of the others */
+    bool is_lost = story && (story->system || story->ended);
+    /* The first failure is the cause of the others. But a write that failed tells only that the
+     * peer is gone: the alert in which it has said why may still be there to be read. */
+    if (!story || story->error || (is_lost && ERR_GET_LIB(error) != ERR_LIB_SSL))
+        return;
     story->error = error;
-    if (kind == SSL_ERROR_SYSCALL)
-        story->system = system;
+    story->system = kind == SSL_ERROR_SYSCALL ? system : 0;
     story->ended = kind == SSL_ERROR_ZERO_RETURN ||
                    (kind == SSL_ERROR_SYSCALL && !error && !system) ||
                    ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;

@@ -243,8 +243,7 @@ async def client_request(accepted):
     for name in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
         if accepted.head.all(name):
             raise Failure(f"{name} though nothing was asked for: {accepted.head.all(name)}")
-    if accepted.head.one("Host") != accepted.wire.writer.get_extra_info("sockname")[0] + ":%d" % \
-            accepted.wire.writer.get_extra_info("sockname")[1]:
+    if accepted.head.one("Host") != "%s:%d" % accepted.wire.sock.getsockname():
         raise Failure(f"Host is {accepted.head.one('Host')!r}")
     await (await accepted.accept()).finish()
 

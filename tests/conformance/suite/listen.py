@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import sys
 
 from . import deflate, frames, http
 from .events import Failure
@@ -65,22 +67,39 @@ class Listener:
     """Takes the client's connections and gives them to their cases."""
 
     def __init__(self):
-        self.server = None
+        self.sock = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.sock.setblocking(False)
+        self.url = "ws://127.0.0.1:%d" % self.sock.getsockname()[1]
+        self.tasks = set()
         self.control = asyncio.Queue()
         self.waiting = {}  # path -> Accepted
         self.sequence = 0
 
-    async def start(self):
-        self.server = await asyncio.start_server(self._arrive, "127.0.0.1", 0, limit=64 << 20)
-        self.url = "ws://127.0.0.1:%d" % self.server.sockets[0].getsockname()[1]
+    def start(self):
+        self._task(self._accept())
         return self
 
-    async def stop(self):
-        self.server.close()
+    def _task(self, coroutine):
+        task = asyncio.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
-    async def _arrive(self, reader, writer):
-        wire = Wire(reader, writer)
-        head = await http.read_head(wire)
+    async def stop(self):
+        for task in self.tasks:
+            task.cancel()
+        self.sock.close()
+
+    async def _accept(self):
+        while True:
+            sock, _ = await asyncio.get_running_loop().sock_accept(self.sock)
+            self._task(self._arrive(Wire(sock)))
+
+    async def _arrive(self, wire):
+        try:
+            head = await http.read_head(wire)
+        except Failure as error:  # whose case this is cannot be told
+            print(f"a client's request: {error}", file=sys.stderr)
+            head = None
         if head is None:
             await wire.close()
             return

@@ -86,7 +86,7 @@ async def trouble_of(ending):
 
 async def run_client(command, cases, verbose=False, each=None):
     """The cases against the client that `command` with {url} starts; returns as run_server."""
-    listener = await Listener().start()
+    listener = Listener().start()
     program = Program(command.replace("{url}", listener.url))
     await program.start()
     try:

@@ -1,65 +1,78 @@
-"""A TCP connection with a record of what went over it."""
+"""A TCP connection with a record of what went over it.
+
+Bytes are read as they arrive, also while we send and when sending has failed: a peer that ends TCP in the middle
+of what we say has often told before why.
+"""
 
 import asyncio
 import contextlib
-import struct
 import socket
-
-BUFFER = 64 << 20  # of the stream: a peer that answers while we still send must not be blocked
-LOST = (ConnectionError, BrokenPipeError, TimeoutError, OSError)
+import struct
 
 
 class Wire:
     """One connection, ours or accepted."""
 
-    def __init__(self, reader, writer, log=None):
-        self.reader, self.writer = reader, writer
+    def __init__(self, sock, log=None):
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock, self.loop = sock, asyncio.get_running_loop()
         self.kept = bytearray()  # received, not yet asked for
+        self.received = self.noticed = 0  # bytes that have come, and that `more` has told of
         self.ended = self.reset = False
+        self.changed = asyncio.Event()
         self.sent = []  # what was sent, in pieces; for vectors
         self.log = log  # None, or a list of (direction, bytes)
+        self.reading = asyncio.create_task(self._read())
 
     @classmethod
     async def connect(cls, host, port, log=None):
-        return cls(*await asyncio.open_connection(host, port, limit=BUFFER), log)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family)
+        sock.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        except OSError:
+            sock.close()
+            raise
+        return cls(sock, log)
+
+    def _note(self, direction, data):
+        if self.log is not None:
+            self.log.append((direction, data))
+
+    async def _read(self):
+        try:
+            while piece := await self.loop.sock_recv(self.sock, 1 << 18):
+                self._note("received", piece)
+                self.kept += piece
+                self.received += len(piece)
+                self.changed.set()
+        except OSError:
+            self.reset = True
+        self._note("reset" if self.reset else "end", b"")
+        self.ended = True
+        self.changed.set()
 
     async def send(self, data, chop=0):
         """Sends the bytes, `chop` at a time when it is not 0. A peer that is gone is found by reading."""
         self.sent.append(data)
-        if self.log is not None:
-            self.log.append(("sent", data))
-        with contextlib.suppress(*LOST, RuntimeError):  # RuntimeError: we have half-closed
-            if not chop:
-                self.writer.write(data)
-                await self.writer.drain()
-                return
-            view = memoryview(data)
-            for i in range(0, len(view), chop):
-                if self.writer.is_closing():  # the peer is gone: reading tells how
-                    return
-                self.writer.write(view[i:i + chop])
-                if i % (chop * 64) == 0:
-                    await self.writer.drain()
+        self._note("sent", data)
+        view = memoryview(data)
+        with contextlib.suppress(OSError):
+            for i in range(0, len(view), chop or len(view) or 1):
+                await self.loop.sock_sendall(self.sock, view[i:i + chop] if chop else view)
+                if chop and i % (chop * 64) == 0:
                     await asyncio.sleep(0)  # lets the peer see the pieces as pieces
-            await self.writer.drain()
 
     async def more(self):
-        """Waits for bytes; False when the peer has ended TCP."""
-        if self.ended:
-            return False
-        try:
-            piece = await self.reader.read(1 << 18)
-        except LOST:
-            piece, self.reset = b"", True
-        if not piece:
-            self.ended = True
-            if self.log is not None:
-                self.log.append(("received", b"RST" if self.reset else b""))
-            return False
-        if self.log is not None:
-            self.log.append(("received", piece))
-        self.kept += piece
-        return True
+        """Waits for bytes that it has not told of; False when there are none and the peer has ended TCP."""
+        while self.received == self.noticed and not self.ended:
+            self.changed.clear()
+            await self.changed.wait()
+        came = self.received > self.noticed
+        self.noticed = self.received
+        return came
 
     async def take(self, n):
         """Exactly n bytes, or None when the peer ends first."""
@@ -80,18 +93,15 @@ class Wire:
 
     def finish(self):
         """Half-closes: nothing more comes from us."""
-        with contextlib.suppress(*LOST, RuntimeError):
-            if self.writer.can_write_eof():
-                self.writer.write_eof()
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
 
-    def abort(self):
+    async def abort(self):
         """Ends TCP with RST."""
-        sock = self.writer.get_extra_info("socket")
-        with contextlib.suppress(*LOST, AttributeError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await self.close()
 
     async def close(self):
-        with contextlib.suppress(*LOST):
-            self.writer.close()
-            await self.writer.wait_closed()
+        self.reading.cancel()
+        await asyncio.wait({self.reading})
+        self.sock.close()
