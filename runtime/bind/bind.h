@@ -54,7 +54,8 @@ void vm_boot(struct vm *vm, const char *const *urls, size_t count,
 void vm_stop(struct vm *vm, uint64_t within, void (*done)(void *context), void *context);
 
 /* Runs the script of the command that vm_command has read, in a task. `done` is called once, from
- * the loop, when its main coroutine has ended or it has called os.exit. */
+ * the loop, when its main coroutine has ended or it has called os.exit: since then nothing of it
+ * has run. */
 void vm_exec(struct vm *vm, void (*done)(void *context, int status), void *context);
 
 /* Nothing of the script runs any more: its tasks, timers and handlers are dropped. Its connections

@@ -167,6 +167,8 @@ static int outcome(lua_State *L, int status, lua_KContext context)
     if (a->ws) {
         ws_push(L, a->ws);
         a->taken = true;
+        if (a->ws->pull)
+            ws_let_go(L, a->ws);
         return 1;
     }
     if (a->result->conn) /* see on_done */
@@ -255,8 +257,10 @@ static void hand_over(struct attempt *a, struct ws *w)
     w->pumping = false;
     if (a->task)
         task_resume(a->task);
-    if (!a->taken && w->conn) /* the coroutine that has asked for it was closed meanwhile */
+    if (!a->taken && w->conn) { /* the coroutine that has asked for it was closed meanwhile */
+        w->told_to_close = true;
         ws_close(w, 1001, slice_of("going away"));
+    }
     ws_pump(w);
     ws_unref(w);
 }
@@ -312,7 +316,7 @@ static struct slice read_fields(lua_State *L)
         const char *name = luaL_checkstring(L, -2);
         value.ptr = luaL_checklstring(L, -1, &value.len);
         if (!http_write_header(out, name, value))
-            luaL_error(L, "headers: %s cannot be sent", name);
+            luaL_error(L, "out of memory"); /* a field that cannot be sent was refused before */
         lua_settop(L, list);
     }
     return (struct slice){out->data ? (const char *)out->data : "", out->len};

@@ -29,6 +29,7 @@ static void end_with(struct vm *vm, int status)
         return;
     s->over = true;
     s->status = status;
+    vm->ended = true; /* what is due in this turn does not run any more */
     loop_defer(vm->loop, &s->end);
 }
 

@@ -153,6 +153,8 @@ static void step(struct task *t, int args)
     struct vm *vm = t->vm;
     struct task *outer = vm->current;
     int results = 0;
+    if (vm->ended) /* it will be dropped with all the others: see vm_end */
+        return;
     vm->current = t;
     int status = lua_resume(t->co, NULL, args, &results);
     vm->current = outer;

@@ -43,7 +43,7 @@ struct vm {
     struct buf warning;        /* what warn() has said so far */
     struct log_limit refusals; /* of handshakes: one line a second */
     bool loading;              /* an app is being loaded: it must not act yet */
-    bool ended;                /* nothing of a script runs any more: see vm_end */
+    bool ended;                /* nothing of a script runs any more: see script.c */
     bool freeing;              /* vm_free: what waits now waits for good */
     char node[17];             /* of ws.id: this process, in hexadecimal */
     struct ws **ids;           /* slot of ws.id -> connection */

@@ -101,8 +101,7 @@ void ws_release(struct ws *w)
         client_forget_handler(vm, w->slot);
     vm->ids[w->id_slot] = free_place(vm->ids_free);
     vm->ids_free = w->id_slot;
-    luaL_unref(vm->L, LUA_REGISTRYINDEX, w->self);
-    w->self = LUA_NOREF;
+    ws_let_go(vm->L, w);
     conn_set_owner(w->conn, NULL);
     conn_unref(w->conn);
     w->conn = NULL;
@@ -156,10 +155,21 @@ void ws_push(lua_State *L, struct ws *w)
     luaL_setmetatable(L, WS);
     *self = w;
     ws_ref(w);
-    if (w->conn) { /* after the release nothing keeps it but the app */
-        lua_pushvalue(L, -1);
-        w->self = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
+    ws_hold(L, -1, w); /* after the release nothing keeps it but the app */
+}
+
+void ws_hold(lua_State *L, int arg, struct ws *w)
+{
+    if (!w->conn || w->self != LUA_NOREF)
+        return;
+    lua_pushvalue(L, arg);
+    w->self = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void ws_let_go(lua_State *L, struct ws *w)
+{
+    luaL_unref(L, LUA_REGISTRYINDEX, w->self);
+    w->self = LUA_NOREF;
 }
 
 struct ws *ws_check(lua_State *L, int arg)
@@ -175,12 +185,18 @@ struct ws *ws_check(lua_State *L, int arg)
     return w;
 }
 
+/* Of an open connection only when it has no handler, and then nobody can ask for its messages any
+ * more: it ends, as one of a browser does. */
 static int ws_gc(lua_State *L)
 {
     struct ws **self = luaL_checkudata(L, 1, WS);
-    if (*self)
-        ws_unref(*self);
+    struct ws *w = *self;
     *self = NULL;
+    if (!w)
+        return 0;
+    if (w->conn)
+        ws_close(w, 1001, slice_of("going away"));
+    ws_unref(w);
     return 0;
 }
 
@@ -280,6 +296,7 @@ static int l_subscribe(lua_State *L)
                              "topic filter expected: levels separated by \"/\", none empty, "
                              "\"+\" for any level, a last \"#\" for the rest, 255 bytes at most");
     if (w->conn && !w->closed && error >= 0) {
+        ws_hold(L, 1, w);
         lua_pushboolean(L, true);
         return 1;
     }

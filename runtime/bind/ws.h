@@ -74,6 +74,13 @@ const struct conn_events *ws_events(void);
 
 void ws_open(lua_State *L); /* the type */
 void ws_push(lua_State *L, struct ws *w);
+
+/* The userdata, at `arg`, lasts as long as the connection does, from ws_push on. One without a
+ * handler is let go, unless something is due on it that it has not been asked for: then it lasts as
+ * long as the app refers to it, and the connection no longer. */
+void ws_hold(lua_State *L, int arg, struct ws *w);
+void ws_let_go(lua_State *L, struct ws *w);
+
 struct ws *ws_check(lua_State *L, int arg);
 
 struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot); /* NULL: memory short */

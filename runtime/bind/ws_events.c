@@ -279,6 +279,8 @@ static void on_peer_close(struct conn *c)
 static void on_closed(struct conn *c, unsigned code, struct slice reason, bool clean)
 {
     struct ws *w = conn_owner(c);
+    if (!w) /* of a client, when there was no memory for it */
+        return;
     w->closed = true;
     w->end.code = (uint16_t)code;
     w->end.clean = clean;

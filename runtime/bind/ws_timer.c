@@ -152,6 +152,7 @@ static int start(lua_State *L, bool repeat)
         return 2;
     }
     check_what(L, w, 3, repeat);
+    ws_hold(L, 1, w);
     struct ws_timer **self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = NULL;
     luaL_setmetatable(L, TIMER);

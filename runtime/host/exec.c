@@ -2,6 +2,7 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,11 +81,22 @@ static void on_term(void *context)
 
 /* --- the start -------------------------------------------------------------------------------- */
 
+/* Started with stdin, stdout or stderr closed, a socket would take their place, and print would
+ * write to a server. What takes it instead cannot be read, or written to, as before. */
+static bool fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 static bool set_up(struct exec *e)
 {
     struct sigaction broken = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
     sigemptyset(&broken.sa_mask);
-    e->loop = loop_new();
+    e->loop = fill_standard_descriptors() ? loop_new() : NULL;
     if (!e->loop || !vm_attach(e->vm, e->loop))
         return false;
     e->interrupt = loop_watch_signal(e->loop, SIGINT, on_interrupt, e);

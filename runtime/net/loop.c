@@ -160,9 +160,10 @@ uint32_t loop_lag(const struct loop *l)
     return l->lag;
 }
 
+/* From this moment on: the time of the turn may be long ago when a handler computes. */
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t ms)
 {
-    wheel_set(l->wheel, t, l->now + ms);
+    wheel_set(l->wheel, t, clock_ms() + ms);
 }
 
 void loop_timer_cancel(struct loop *l, struct timer *t)

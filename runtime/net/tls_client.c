@@ -81,8 +81,7 @@ static bool use_own_certificate(SSL_CTX *ctx, const char *cert, const char *key,
 static bool set_up(SSL_CTX *ctx, const struct tls_client_settings *settings, char *error,
                    size_t size)
 {
-    snprintf(error, size, "cannot set up TLS: out of memory"); /* unless told otherwise below */
-    return ctx && tls_configure(ctx) &&
+    return tls_configure(ctx) &&
            SSL_CTX_set_alpn_protos(ctx, TLS_ALPN, sizeof TLS_ALPN) == 0 &&
            (settings->no_verify || use_authorities(ctx, settings->ca_file, error, size)) &&
            use_own_certificate(ctx, settings->cert_file, settings->key_file, error, size);
@@ -95,7 +94,8 @@ struct tls_client *tls_client_new(const struct tls_client_settings *settings, ch
 {
     struct tls_client *t = malloc(sizeof *t);
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    if (!t || !set_up(ctx, settings, error, error_size)) {
+    snprintf(error, error_size, "cannot set up TLS: out of memory"); /* unless told otherwise */
+    if (!t || !ctx || !set_up(ctx, settings, error, error_size)) {
         ERR_clear_error();
         SSL_CTX_free(ctx);
         free(t);

@@ -21,11 +21,11 @@ def scheme(request):
 
 @pytest.fixture
 def start(serve, certificate, scheme):
-    """start(app) -> the URL of its path "/", once it runs."""
-    def start(app):
+    """start(app, *args) -> the URL of its path "/", once it runs."""
+    def start(app, *args):
         cert, key = certificate
         listen = {"ws": "ws://127.0.0.1:0", "wss": f"wss://127.0.0.1:0?cert={cert}&key={key}"}
-        return serve(app, listen=[listen[scheme]]).url("/")
+        return serve(app, *args, listen=[listen[scheme]]).url("/")
     return start
 
 
@@ -52,7 +52,8 @@ class Pair:
         """What the client has found (see peers.py); with it, `record` of the wire."""
         plan = {"steps": steps, "protocols": list(protocols), "compression": compression, **more}
         count = len(self.tap.records)
-        found = CLIENTS[self.client](self.tap.url(path, self.scheme), plan, self.certificate[0], self.folder / "plan.json")
+        url = self.tap.url(path, self.scheme)
+        found = CLIENTS[self.client](url, plan, self.certificate[0], self.folder / "plan.json")
         assert found["wrong"] == [] and found.pop("clean", clean) == clean
         return {**found, "record": self.tap.record(count)}
 
@@ -85,9 +86,14 @@ class Content:
 
     def words(self, length):
         """Text that compresses about as text does, with characters of one to four bytes, of so many bytes."""
-        words = ["".join(self.random.choices("tidewr\u00e9\u4e16\U0001f30a", k=self.random.randint(2, 9))) for _ in range(3000)]
+        letters = "tidewr\u00e9\u4e16\U0001f30a"
+        words = ["".join(self.random.choices(letters, k=self.random.randint(2, 9))) for _ in range(3000)]
         text = " ".join(self.random.choices(words, k=length // 8 + 50)).encode()[:length].decode(errors="ignore")
         return text + "." * (length - len(text.encode()))
+
+    def large(self):
+        """(kind, path) of two messages of 1 MiB: text that can be compressed, and noise that cannot."""
+        return [("text", self.file("words", self.words(1 << 20))), ("binary", self.file("noise", self.noise(1 << 20)))]
 
 
 @pytest.fixture

@@ -56,9 +56,11 @@ class Issuer:
         pair = Pair(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         request, added = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         added.write_text(f"{extensions}\n")
-        _openssl("req", "-newkey", *KEYS[key], "-nodes", "-keyout", pair.key, "-out", request, "-subj", subject or f"/CN={name}")
+        _openssl("req", "-newkey", *KEYS[key], "-nodes", "-keyout", pair.key, "-out", request,
+                 "-subj", subject or f"/CN={name}")
         _openssl("ca", "-config", self.config, "-cert", self.pair.cert, "-keyfile", self.pair.key, "-batch", "-notext",
-                 "-in", request, "-out", pair.cert, "-extfile", added, "-startdate", start, "-enddate", end, "-md", digest)
+                 "-in", request, "-out", pair.cert, "-extfile", added, "-startdate", start, "-enddate", end,
+                 "-md", digest)
         with open(pair.cert, "a") as file:
             file.write(chain)
         return pair

@@ -26,7 +26,8 @@ SERVING = [
     Case("small by the server", {"takeover": True, "window_bits": 9}, {}, {SERVER_BITS: 9, CLIENT_BITS: 9}, 9, 9),
     Case("small by the client", {"takeover": True}, {"server_bits": 9, "client_bits": 10},
          {SERVER_BITS: 9, CLIENT_BITS: 10}, 9, 10),
-    Case("the client cannot be asked", {"takeover": True, "window_bits": 9}, {"client_bits": False}, {SERVER_BITS: 9}, 9, 15),
+    Case("the client cannot be asked", {"takeover": True, "window_bits": 9}, {"client_bits": False}, {SERVER_BITS: 9},
+         9, 15),
     Case("the least of the server", {"takeover": True}, {"server_bits": 8}, {SERVER_BITS: 8}, 8, 15),
     Case("the least, shared", {"window_bits": 8}, {"server_bits": 12, "client_bits": 9},
          {**BOTH, SERVER_BITS: 8, CLIENT_BITS: 8}, 8, 8),
@@ -168,7 +169,8 @@ def test_over_tls(pairs, content, client, server):
     pair = pairs(client, server)
     pair.serve("wss", compression=options(server))
     path = content.file("words", content.words(LARGE))
-    result = pair.run([["send", "text", path], ["expect", "text", path]] * 2 + [["close", 1000]], compression=options(client))
+    steps = [["send", "text", path], ["expect", "text", path]] * 2
+    result = pair.run([*steps, ["close", 1000]], compression=options(client))
     assert "permessage-deflate" in result["extensions"]
     assert len(result["record"].up) < LARGE and len(result["record"].down) < LARGE, "of twice as much"
 
@@ -180,9 +182,9 @@ def test_fragments_and_many_of_the_server(pairs, content, peer, takeover):
     pair.serve(compression=deflate_of(peer))
     parts = [content.file(f"part.{i}", content.words(20_000)) for i in range(6)]
     whole = content.file("whole", b"".join(open(part, "rb").read() for part in parts))
-    result = pair.run([step for kind in ("text", "binary") for step in (
-        ["ask", "fragments", kind, parts], ["expect", kind, whole], ["ask", "many", 1000], ["hear", 1000])] + [["close", 1000]],
-        "/talk", compression={"takeover": takeover})
+    steps = [step for kind in ("text", "binary") for step in (
+        ["ask", "fragments", kind, parts], ["expect", kind, whole], ["ask", "many", 1000], ["hear", 1000])]
+    result = pair.run([*steps, ["close", 1000]], "/talk", compression={"takeover": takeover})
     first, *_ = down = messages(result["record"], True)
     assert first.compressed and first.fragments >= 6 and first.size < 60_000
     assert down[1001].compressed and down[1001].fragments >= 6 and len(down) == 2002

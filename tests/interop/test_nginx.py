@@ -65,8 +65,9 @@ def test_who_the_client_is(serve, nginx, certificate, tmp_path, target, trusted)
             assert told["host"] == f"localhost:{port}"
             assert told["remote_port"] != told["own_port"]
         # a page's own origin, and with the other scheme: without trust we do not know of TLS
-        assert isinstance(ask(port, certificate, secure, f"http{'s' if trusted and secure else ''}://localhost:{port}"), dict)
-        assert ask(port, certificate, secure, f"http{'' if trusted and secure else 's'}://localhost:{port}") == 403
+        own, other = ("https", "http") if trusted and secure else ("http", "https")
+        assert isinstance(ask(port, certificate, secure, f"{own}://localhost:{port}"), dict)
+        assert ask(port, certificate, secure, f"{other}://localhost:{port}") == 403
         assert ask(port, certificate, secure, "https://other.example") == 403
     if trusted:
         assert ask(ports["tls"], certificate, True, Forwarded="for=203.0.113.7") == 400
@@ -94,7 +95,8 @@ def test_proxy_protocol(serve, nginx, certificate):
 
 
 def test_proxy_protocol_of_somebody_else(serve, nginx, certificate):
-    server = serve(PAIRS / "behind.lua", listen=["ws://127.0.0.1:0?proxy_protocol=on"], env={"TIDEWIRE_PROXIES": "192.0.2.1"})
+    server = serve(PAIRS / "behind.lua", listen=["ws://127.0.0.1:0?proxy_protocol=on"],
+                   env={"TIDEWIRE_PROXIES": "192.0.2.1"})
     ports = nginx({"plain": ("stream", f"127.0.0.1:{server.port}")})
     with pytest.raises((websockets.InvalidMessage, ConnectionError)):
         ask(ports["plain"], certificate, False)
@@ -109,14 +111,14 @@ def both(record):
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("client, server", [
-    ("ws", "tidewire"), ("websockets", "tidewire"), ("tidewire", "tidewire"), ("tidewire", "ws"), ("tidewire", "websockets")])
+    ("ws", "tidewire"), ("websockets", "tidewire"), ("tidewire", "tidewire"), ("tidewire", "ws"),
+    ("tidewire", "websockets")])
 def test_messages_deflate_and_close_codes(nginx, certificate, content, tmp_path, client, server, secure):
     def wanted(name):
         return {"takeover": True} if name == "tidewire" else deflate_of(name)
 
-    files = [("text", content.file("words", content.words(1 << 20))), ("binary", content.file("noise", content.noise(1 << 20)))]
     talk = {
-        "/echo": [[what, *file] for file in files for what in ("send", "expect")] + [
+        "/echo": [[what, *file] for file in content.large() for what in ("send", "expect")] + [
             ["burst", 300], ["ping", "now"], ["close", 3000, "registered"]],
         "/talk": [["ask", "many", 500], ["hear", 500], ["ask", "close", 4999, "private"], ["closed"]],
     }

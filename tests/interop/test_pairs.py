@@ -45,8 +45,7 @@ def test_messages(pair, content):
 
 def test_over_tls(pair, content):
     pair.serve("wss")
-    sent = [("text", content.file("words", content.words(1 << 20))), ("binary", content.file("noise", content.noise(1 << 20)))]
-    result = pair.run([[what, *message] for message in sent for what in ("send", "expect")] +
+    result = pair.run([[what, *message] for message in content.large() for what in ("send", "expect")] +
                       [["burst", 300], ["ping", "now"], ["close", 4999, "over"]])
     record = result["record"]
     assert record.up[0] == record.down[0] == 0x16, "a TLS handshake"
@@ -87,7 +86,8 @@ def test_pings(pair, content):
     for opcode, down in ((PING, False), (PONG, True)):
         assert [frame.payload.decode() for frame in frames[down] if frame.opcode == opcode] == texts
 
-    result = pair.run([["ask", "ping", text] for text in texts] + [["ask", "many", 1], ["hear", 1], ["close", 1000]], "/talk")
+    steps = [["ask", "ping", text] for text in texts] + [["ask", "many", 1], ["hear", 1], ["close", 1000]]
+    result = pair.run(steps, "/talk")
     frames = {down: result["record"].frames(down) for down in (False, True)}
     for opcode, down in ((PING, True), (PONG, False)):
         assert [frame.payload.decode() for frame in frames[down] if frame.opcode == opcode] == texts
@@ -120,14 +120,16 @@ def test_subprotocols(pair):
 
 def test_no_subprotocol_in_common(pairs):
     """A server may choose none (RFC 6455 section 4.2.2); tidewire's client leaves it to its user."""
-    for client, server in (("websockets", "tidewire"), ("tidewire", "ws"), ("tidewire", "websockets"), ("tidewire", "tidewire")):
+    for client, server in (("websockets", "tidewire"), ("tidewire", "ws"), ("tidewire", "websockets"),
+                           ("tidewire", "tidewire")):
         pair = pairs(client, server)
         pair.serve(protocols=["talk.v1"])
         result = pair.run([["close", 1000]], protocols=["other", "another"])
         assert result["protocol"] is None and "sec-websocket-protocol" not in result["record"].fields(True)
 
 
-CLOSES = [(1000, ""), (1000, "bye"), (1001, "é" * 61 + "e"), (1003, ""), (1011, "why"), (3000, "registered"), (4999, "private")]
+CLOSES = [(1000, ""), (1000, "bye"), (1001, "é" * 61 + "e"), (1003, ""), (1011, "why"), (3000, "registered"),
+          (4999, "private")]
 
 
 def ends(record):

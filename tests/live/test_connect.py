@@ -361,6 +361,17 @@ def test_a_timeout(run, door):
     assert code == "timeout" and "127.0.0.1" in message
 
 
+def test_the_time_counts_from_the_call(run, door):
+    server = door()
+    started = run("""
+        local start = os.clock()
+        while os.clock() - start < 1.1 do end
+        show(tidewire.connect(arg[1], { timeout = 1 }) ~= nil)
+    """, server.url())
+    server.open().expect_close(1001, "going away")
+    assert started.lines() == ["true"]
+
+
 def test_a_proxy_that_refuses(run, door):
     server = answering(door, lambda _: b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     code, message = failure(run, "ws://example.invalid/", f'{{ proxy = "http://127.0.0.1:{server.port}" }}')
@@ -700,6 +711,37 @@ def test_a_coroutine_that_is_closed_while_it_connects(run, door):
     assert started.lines() == ["suspended", "true", "false|cannot resume dead coroutine"]
 
 
+def test_a_connection_that_nobody_takes_is_not_made_anew(run, door):
+    server = door()
+    started = run("""
+        local co = coroutine.create(function()
+            tidewire.connect(arg[1], { reconnect = { min = 0.001, max = 0.001 }, handler = {
+                open = function() show "open" end, close = function(ws, code) show("close", code) end,
+            } })
+        end)
+        tidewire.spawn(coroutine.resume, co)
+        tidewire.connect(arg[2]):receive()
+        show(coroutine.close(co))
+        tidewire.connect(arg[3]):receive()
+        tidewire.sleep(0.05)
+    """, server.url("/a"), server.url("/b"), server.url("/c"))
+    guests = {}
+    for _ in range(2):
+        guest = server.guest()
+        guests[guest.request()[0].split()[1]] = guest
+    guests["/b"].send(handshake_answer()(guests["/b"]))
+    guests["/b"].close()
+    last = server.open()  # so the coroutine is closed
+    guests["/a"].send(handshake_answer()(guests["/a"]))
+    guests["/a"].expect_close(1001, "going away")
+    guests["/b"].closing()
+    last.close()
+    last.closing()
+    last.sock.close()
+    assert started.lines() == ["true", "open", "close|1001"]
+    assert "nil value" not in started.stderr.text()
+
+
 def test_what_has_ended_is_collected(run, serve_websockets):
     async def brief(socket, *_):
         await socket.send("hi")
@@ -737,6 +779,43 @@ def test_what_has_ended_is_collected(run, serve_websockets):
         while count() > 0 and tries < 500 do tidewire.sleep(0.01) tries = tries + 1 end
         show(count())
     """, f"ws://127.0.0.1:{server.port}/").lines() == ["0"]
+
+
+def test_an_open_ws_that_nobody_refers_to_is_closed(run, door):
+    server = door()
+    started = run("""
+        local function open(path) return assert(tidewire.connect(arg[1] .. path)) end
+        local function forget(path, use) use(open(path)) end
+        forget("sends", function(ws) ws:send "sent" end)
+        forget("says-nothing", function() end)
+        forget("subscribes", function(ws) ws:subscribe "news" end)
+        forget("has-a-timer", function(ws) ws:after(3600, print) end)
+        local kept = open "is-kept"
+        tidewire.spawn(function() show(open "is-waited-on":receive()) end)
+        kept:receive()
+        collectgarbage()
+        collectgarbage()
+        tidewire.publish("news", "still here")
+        for data in kept:messages() do show(data) end
+    """, server.url("/"))
+    guests = {}
+    for _ in range(6):
+        guest = server.guest()
+        guests[guest.accept().split()[1]] = guest
+    guests["/is-kept"].say(TEXT, "collect")
+    assert guests["/sends"].message() == "sent"
+    guests["/sends"].expect_close(1001, "going away")
+    guests["/says-nothing"].expect_close(1001, "going away")
+    assert guests["/subscribes"].message() == "still here"
+    for path in ("/has-a-timer", "/is-kept", "/is-waited-on"):
+        assert quiet(guests[path])
+    guests["/is-waited-on"].say(TEXT, "received")
+    started.wait_line("received|text")
+    guests["/is-kept"].say(TEXT, "the last")
+    guests["/is-kept"].close()
+    for path in ("/subscribes", "/has-a-timer", "/is-waited-on"):
+        guests[path].expect_close(1001, "going away")
+    assert started.lines() == ["received|text", "the last"]
 
 
 def test_many_at_once(run, serve_websockets):

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 from script import PRELUDE
-from peer import PATIENCE, TEXT
+from peer import PATIENCE, PING, PONG, TEXT, frame
 from tidewire import SANITIZER, binary
 
 
@@ -49,6 +50,26 @@ def test_require_looks_beside_the_script(script, tmp_path):
 def test_status(script, source, status):
     started = script(f"io.stdout:setvbuf 'full' io.write 'begun'\n{source}")
     assert started.end() == (status, ["begun"])
+
+
+def test_nothing_runs_after_the_exit(script, door):
+    server = door()
+    started = script("""
+        tidewire.connect(arg[1], { handler = { open = function()
+            tidewire.spawn(print, "not reached")
+            os.exit(3)
+        end, message = print } })
+        print "not reached"
+    """, server.url())
+    server.open(behind=frame(TEXT, "not reached", masked=False)).expect_close(1001, "going away")
+    assert started.end() == (3, [])
+    assert script("""
+        tidewire.spawn(function()
+            tidewire.spawn(print, "not reached")
+            os.exit(4)
+        end)
+        tidewire.sleep(60)
+    """).end() == (4, [])
 
 
 def test_an_error_is_told_with_its_place(script):
@@ -191,6 +212,28 @@ def test_attempts_are_cancelled(script, door):
     assert waiting.rest() == b""
 
 
+def test_a_script_that_has_computed_for_long_still_has_its_second(script, door):
+    server = door()
+    server.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    started = script("""
+        tidewire.connect(arg[1], { limits = { send_queue = "64 MiB" }, handler = { message = function(ws)
+            local start = os.clock()
+            while os.clock() - start < 1.1 do end
+            for i = 1, 12 do ws:send(("x"):rep(1000000)) end -- more than the sockets take
+            os.exit(0)
+        end } })
+        tidewire.sleep(60)
+    """, server.url())
+    guest = server.open()
+    guest.say(PING)  # so what follows is a turn of the loop of its own
+    assert guest.frame().opcode == PONG
+    guest.say(TEXT, "go")
+    for _ in range(12):
+        assert guest.message() == "x" * 1000000
+    guest.expect_close(1001, "going away")
+    assert started.lines() == []
+
+
 # --- signals --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -241,6 +284,26 @@ def test_output_that_cannot_be_written_is_a_failure(script):
     with open("/dev/full", "w") as full:
         started = script("io.stdout:setvbuf 'full' print 'lost'", stdout=full)
         assert started.end()[0] == 1
+        assert "cannot write to stdout" in started.stderr.text()
+
+
+@pytest.mark.parametrize("closed", [[0, 1, 2], [1], [0, 2]], ids=str)
+def test_without_standard_streams(script, door, tmp_path, closed):
+    server = door()
+    prefix = ["sh", "-c", f"exec \"$@\" {' '.join(f'{n}>&-' for n in closed)}", "sh"]
+    started = script("""
+        local ws = tidewire.connect(arg[1])
+        print "of the script"
+        tidewire.log.error "of the log"
+        io.stderr:write "of the script"
+        ws:send(tostring(io.read "a"))
+    """, server.url(), prefix=prefix)
+    guest = server.open()
+    assert guest.message() == ("nil" if 0 in closed else "")  # and nothing else has come over its socket
+    guest.expect_close(1001, "going away")
+    status, lines = started.end()
+    assert (status, lines) == ((1, []) if 1 in closed else (0, ["of the script"]))
+    if 2 not in closed:
         assert "cannot write to stdout" in started.stderr.text()
 
 

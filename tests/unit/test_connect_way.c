@@ -115,9 +115,11 @@ static void proxy_refuses(void **state)
     (void)state;
     proxy_fails("HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\n\r\n", "407 Proxy Authentication");
     assert_non_null(strstr(end.text, "it wants credentials"));
+    /* of tinyproxy, when the credentials are wrong */
+    proxy_fails("HTTP/1.1 401 X\r\n\r\n", "401 Unauthorized: it wants credentials");
     o.proxy_credentials = slice_of("user:secret");
     attempt(&o);
-    fails(CONNECT_ERR_PROXY, "it does not take the credentials");
+    fails(CONNECT_ERR_PROXY, "401 Unauthorized: it does not take the credentials");
     assert_null(strstr(end.text, "secret"));
     o.proxy_credentials = slice_of("no colon");
     attempt(&o);

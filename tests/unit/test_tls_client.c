@@ -1,5 +1,6 @@
 #include "net/tls_client.h"
 
+#include "support.h"
 #include "tls_peer.h"
 
 #include <signal.h>
@@ -390,6 +391,18 @@ static void half_a_pair(void **state)
     assert_string_equal(error, "a client's certificate needs both files, certificate and key");
 }
 
+static void settings_without_memory(void **state)
+{
+    (void)state;
+    char error[256] = "what was there before";
+    struct tls_client_settings settings = {.no_verify = true};
+    allocations_fail_after(0);
+    struct tls_client *t = tls_client_new(&settings, error, sizeof error);
+    allocations_succeed();
+    assert_null(t);
+    assert_string_equal(error, "cannot set up TLS: out of memory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +418,7 @@ int main(void)
         cmocka_unit_test(no_tls),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(half_a_pair),
+        cmocka_unit_test(settings_without_memory),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, make_authority, drop_authority);

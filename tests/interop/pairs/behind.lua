@@ -3,7 +3,8 @@ local tidewire = require "tidewire"
 
 local function tell(req)
     return tidewire.json.encode {
-        remote_address = req.remote_address, remote_port = req.remote_port, secure = req.secure, host = req.headers.host,
+        remote_address = req.remote_address, remote_port = req.remote_port,
+        secure = req.secure, host = req.headers.host,
     }
 end
 

@@ -1,4 +1,5 @@
--- tidewire with a certificate of its own: tidewire exec certified.lua URL CA-FILE [CERT KEY]. Prints what comes back of "hello".
+-- tidewire with a certificate of its own: tidewire exec certified.lua URL CA-FILE [CERT KEY].
+-- Prints what comes back of "hello".
 local tidewire = require "tidewire"
 
 local url, ca, cert, key = table.unpack(arg)

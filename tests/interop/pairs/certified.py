@@ -1,4 +1,6 @@
-"""Python websockets with a certificate of its own: certified.py URL CA-FILE [CERT KEY]. Prints what comes back of "hello"."""
+"""Python websockets with a certificate of its own: certified.py URL CA-FILE [CERT KEY].
+
+Prints what comes back of "hello"."""
 
 import asyncio
 import ssl

@@ -74,7 +74,8 @@ end
 
 function handler.close(ws, code, reason, clean)
     result = {
-        protocol = ws.protocol or tidewire.json.null, extensions = ws.response.headers["Sec-WebSocket-Extensions"] or "",
+        protocol = ws.protocol or tidewire.json.null,
+        extensions = ws.response.headers["Sec-WebSocket-Extensions"] or "",
         wrong = tidewire.json.array(wrong), ["end"] = { code = code, reason = reason }, clean = clean,
     }
 end

@@ -20,7 +20,8 @@ end
 return tidewire.app {
     routes = {
         ["/"] = function() -- gives a page its origin
-            return 200, "<!doctype html><title>deflate</title>", { ["Content-Type"] = "text/html" }
+            local page = "<!doctype html><title>compression</title><link rel=icon href='data:,'>"
+            return 200, page, { ["Content-Type"] = "text/html" }
         end,
         ["/none"] = echo,
         ["/shared"] = { handler = echo, compression = true },

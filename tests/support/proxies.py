@@ -1,4 +1,4 @@
-"""nginx and tinyproxy, run by a test: in the foreground, with all their files in a folder of their own, at 127.0.0.1."""
+"""nginx and tinyproxy, run by a test: in the foreground at 127.0.0.1, with all files in a folder of their own."""
 
 import contextlib
 import grp
@@ -45,7 +45,8 @@ load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 events {{ worker_connections 256; }}
 http {{
     access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    client_body_temp_path body; proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     ssl_certificate {cert}; ssl_certificate_key {key};
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
@@ -130,7 +131,8 @@ class Tinyproxy(_Process):
     def _is_ready(self):
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port), PATIENCE):
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
                 return True
             time.sleep(0.01)  # it tells nobody
         self.stop()
