@@ -124,6 +124,10 @@ describe("tidewire.connect", function()
         assert.equal("bad argument #1 to 'connect' (a URL expected, got nil)", misuse())
         assert.equal([[bad argument #1 to 'connect' (ws://, wss:// or ws+unix: expected, got "http://h")]],
             misuse "http://h")
+        local many = {}
+        for i = 1, 91 do
+            many[i] = "1"
+        end
         assert.equal("bad argument #2 to 'connect' (expected a table of options, got a number)", misuse("ws://h", 5))
         for text, opts in pairs {
             ["timout: unknown field (did you mean `timeout`?)"] = { timout = 5 },
@@ -140,6 +144,9 @@ describe("tidewire.connect", function()
                 .. "another could not be verified"] = { headers = { Host = "h" } },
             ['headers.origin: there is an option for it: origin = "https://h"'] =
                 { headers = { origin = "https://h" } },
+            ["headers.Expect: a request without a body has nothing to announce"] =
+                { headers = { Expect = "100-continue" } },
+            ["headers: at most 90 fields can be sent, got 91"] = { headers = { X = many } },
             ["sensitive: expected a list of names of headers, got a string"] = { sensitive = "X" },
             ['origin: expected an origin such as "https://app.example", got "a\\13\\10b"'] = { origin = "a\r\nb" },
             ["tls: there is none with ws:"] = { tls = { verify = false } },

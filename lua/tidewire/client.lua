@@ -101,18 +101,25 @@ local function next_url(u, details)
     return to
 end
 
+local function not_followed(answer, why)
+    return nil, ("%s; the redirect is not followed: %s"):format(answer.message, why), "status", answer.details
+end
+
 -- One attempt, and those that redirects ask for. Results as of core.connect.
 local function follow(want, first, more)
     local u, trusted = first, true
+    local answer -- that has led to u
     for left = want.redirects, 0, -1 do
         local ws, message, code, details = attempt(want, first, u, trusted, more)
-        if ws or code ~= "status" or not redirecting[details.status] or want.redirects == 0 then
+        if code == "url" and answer then -- a mistake of the server's, not of the caller's
+            return not_followed(answer, ("%s, got %s"):format(message, expect.quote(url.format(u))))
+        elseif ws or code ~= "status" or not redirecting[details.status] or want.redirects == 0 then
             return ws, message, code, details
         end
+        answer = { message = message, details = details }
         local to, wrong = next_url(u, details)
         if not to or left == 0 then
-            return nil, ("%s; the redirect is not followed: %s"):format(message,
-                wrong or ("these were %d already"):format(want.redirects)), code, details
+            return not_followed(answer, wrong or ("these were %d already"):format(want.redirects))
         end
         trusted = trusted and url.same_server(first, to)
         u = to

@@ -103,9 +103,9 @@ static void expect_body(struct conn *c, const struct http_head *head, uint64_t l
         return;
     }
     c->http->body_left = length;
+    c->phase = PHASE_BODY; /* before it writes, which may end the connection */
     if (http_has_token(head, "Expect", "100-continue"))
         send_continue(c);
-    c->phase = PHASE_BODY;
 }
 
 /* A whole head has arrived and is in c->head. */
@@ -240,7 +240,7 @@ static bool begin_answer(struct conn *c, unsigned status, struct slice fields, s
     }
     conn_enter(c, PHASE_RESPONDING);
     conn_out_end(c, out);
-    return true;
+    return c->phase != PHASE_DEAD;
 }
 
 bool conn_respond(struct conn *c, unsigned status, struct slice fields, struct slice body)
@@ -356,7 +356,8 @@ bool conn_upgrade(struct conn *c, const struct conn_acceptance *a)
     http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */
     bool ok =
         agree_deflate(c, &head, a->compress, &deflate, &extensions) &&
-        write_acceptance(c, &head, a, (struct slice){(char *)extensions.data, extensions.len});
+        write_acceptance(c, &head, a, (struct slice){(char *)extensions.data, extensions.len}) &&
+        c->phase != PHASE_DEAD; /* what was queued before it may have found nobody */
     buf_free(&extensions);
     if (!ok) {
         deflate_free(deflate);

@@ -1,6 +1,7 @@
 /* What the files of a connection share. Nobody else includes this.
  *
- *   conn.c       life: accept, readiness, input, timers, end
+ *   conn.c       life: accept, adopt, end
+ *   conn_phase.c phase by phase: readiness, input, timers
  *   conn_proxy.c the PROXY protocol, before anything else
  *   conn_out.c   output: cork, queue, flush
  *   conn_send.c  messages out, compressed or not, to one or to many
@@ -129,6 +130,7 @@ struct conn {
     bool read_again : 1;  /* the stream has read ahead */
     bool half_closed : 1; /* our half is ended */
     bool upgraded : 1;
+    bool compressed : 1; /* permessage-deflate is agreed */
     bool close_sent : 1;
     bool close_received : 1;
     bool ping_out : 1; /* and nothing has come from the peer since */
@@ -141,10 +143,8 @@ struct conn {
 /* conn.c */
 void conn_enter(struct conn *c, enum conn_phase phase); /* and arms its deadline */
 void conn_later(struct conn *c);
-void conn_update_io(struct conn *c);
-void conn_arm(struct conn *c);
 void conn_linger(struct conn *c, enum ending how);
-bool conn_wants_input(const struct conn *c);
+void conn_finish(struct conn *c); /* a dead one, from the loop */
 uint32_t conn_now(const struct conn *c);
 static inline uint32_t conn_elapsed(const struct conn *c, uint32_t since)
 {
@@ -162,6 +162,12 @@ static inline uint32_t conn_left(const struct conn *c, uint32_t since, uint32_t 
     uint32_t gone = conn_elapsed(c, since);
     return gone >= limit ? 0 : limit - gone;
 }
+
+/* conn_phase.c */
+void conn_phase_init(struct conn *c); /* of a new one: where its events go */
+void conn_update_io(struct conn *c);
+void conn_arm(struct conn *c);
+bool conn_wants_input(const struct conn *c);
 
 /* conn_out.c: output is appended to `buf` between begin and end. */
 struct out_mark {

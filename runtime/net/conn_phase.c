@@ -291,6 +291,8 @@ static bool is_stalled(struct conn *c)
 
 void conn_arm(struct conn *c)
 {
+    if (c->phase == PHASE_DEAD)
+        return; /* it is freed without looking for a timer */
     uint32_t due = rule_of(c)->deadline(c);
     if (c->out.bytes && c->limits->stall) {
         uint32_t stall = conn_left(c, c->progress, c->limits->stall);

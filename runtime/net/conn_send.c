@@ -8,16 +8,28 @@ static bool may_send(const struct conn *c)
     return c->phase == PHASE_OPEN && !c->close_sent;
 }
 
-/* The queue is full: the peer reads too slowly, or not at all. One message is always taken by an
- * empty queue, however large. */
-static bool overflows(struct conn *c, size_t n)
+/* One message is always taken by an empty queue, however large. */
+static bool has_room(const struct conn *c, size_t n)
 {
     size_t queued = conn_buffered(c);
-    if (!queued || queued + n <= c->limits->send_queue)
-        return false;
+    return !queued || queued + n <= c->limits->send_queue;
+}
+
+/* CONN_SENT: there is room for n bytes. Otherwise the peer reads too slowly, or not at all, or it
+ * is found to have gone. */
+static enum conn_sent make_room(struct conn *c, size_t n)
+{
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    if (has_room(c, n))
+        return CONN_SENT;
     conn_flush(c);
-    queued = conn_buffered(c);
-    return queued && queued + n > c->limits->send_queue;
+    if (!may_send(c))
+        return CONN_NOT_OPEN;
+    if (has_room(c, n))
+        return CONN_SENT;
+    conn_close(c, 1013, slice_of("reads too slowly"));
+    return CONN_OVERFLOW;
 }
 
 static enum conn_sent sent_result(struct conn *c)
@@ -28,14 +40,6 @@ static enum conn_sent sent_result(struct conn *c)
         return CONN_SENT;
     c->told_buffered = true;
     return CONN_BUFFERED;
-}
-
-static enum conn_sent refuse_overflow(struct conn *c)
-{
-    if (!may_send(c))
-        return CONN_NOT_OPEN;
-    conn_close(c, 1013, slice_of("reads too slowly"));
-    return CONN_OVERFLOW;
 }
 
 /* --- to one ----------------------------------------------------------------------------------- */
@@ -54,10 +58,9 @@ static bool write_message(struct conn *c, struct buf *out, enum frame_opcode kin
 
 enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n)
 {
-    if (!may_send(c))
-        return CONN_NOT_OPEN;
-    if (overflows(c, n))
-        return refuse_overflow(c);
+    enum conn_sent room = make_room(c, n);
+    if (room != CONN_SENT)
+        return room;
     /* only bytes that go out as they are: not masked, not compressed */
     if (n >= DIRECT_MIN && !conn_is_client(c) && !conn_is_compressed(c) && !c->blocked &&
         !c->out.bytes) {
@@ -149,8 +152,9 @@ enum conn_sent conn_broadcast(struct conn *c, struct broadcast *b)
     struct shared *frame = frame_for(c, b);
     if (!frame)
         return conn_send(c, b->kind, b->data, b->len);
-    if (overflows(c, frame->frame.len))
-        return refuse_overflow(c);
+    enum conn_sent room = make_room(c, frame->frame.len);
+    if (room != CONN_SENT)
+        return room;
     if (!conn_out_share(c, frame))
         return c->phase == PHASE_DEAD ? CONN_NOT_OPEN : CONN_NO_MEMORY;
     return sent_result(c);

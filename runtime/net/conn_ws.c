@@ -12,6 +12,7 @@ void conn_ws_start(struct conn *c, enum session_role role, const struct conn_lim
     c->limits = limits;
     session_init(&c->session, role, &limits->session);
     session_use_deflate(&c->session, deflate);
+    c->compressed = deflate != NULL;
     conn_enter(c, PHASE_OPEN);
 }
 
@@ -27,7 +28,7 @@ void conn_ws_free(struct conn *c)
 
 bool conn_is_compressed(const struct conn *c)
 {
-    return c->upgraded && c->session.deflate;
+    return c->compressed;
 }
 
 enum conn_state conn_state(const struct conn *c)
@@ -220,10 +221,9 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
     if (rc < 0)
         fail(c, rc);
     session_take_unread(&c->session, &unread);
-    if (c->phase == PHASE_OPEN) {
+    if (c->phase != PHASE_DEAD)
         conn_set_holds(c, session_held(&c->session));
-        conn_set_bound_held(c->set);
-    }
+    conn_set_bound_held(c->set);
     return n - unread;
 }
 

@@ -21,11 +21,11 @@ def scheme(request):
 
 @pytest.fixture
 def start(serve, certificate, scheme):
-    """start(app, *args) -> the URL of its path "/", once it runs."""
-    def start(app, *args):
+    """start(app) -> the URL of its path "/", once it runs."""
+    def start(app):
         cert, key = certificate
         listen = {"ws": "ws://127.0.0.1:0", "wss": f"wss://127.0.0.1:0?cert={cert}&key={key}"}
-        return serve(app, *args, listen=[listen[scheme]]).url("/")
+        return serve(app, listen=[listen[scheme]]).url("/")
     return start
 
 

@@ -528,6 +528,29 @@ def test_redirects_only_when_asked(run, door):
     assert (code, told) == ("status", "302|nil|") and "302" in message
 
 
+@pytest.mark.parametrize("location, why", [
+    ("/a|b", "must be percent-encoded, got 'ws://127.0.0.1:"), ("ws://u:p@/", "a host's name or address expected"),
+    ("ftp://127.0.0.1/", "ws://, wss:// or ws+unix: expected"), ("ws+unix:/run/app.sock:/", "a socket of this machine"),
+    ("", "does not say where to"),
+])
+def test_a_redirect_that_leads_nowhere(run, door, location, why):
+    answer = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n{f'Location: {location}' if location else 'X: y'}\r\n\r\n"
+    code, message, _ = failure(run, answering(door, lambda _: answer.encode()).url(), "{ redirects = 3 }")
+    assert code == "status" and "answered 302 Found" in message and "the redirect is not followed" in message
+    assert why in message
+
+
+def test_redirects_that_go_in_circles(run, door):
+    server = door()
+    started = run(TELL % "{ redirects = 2 }", server.url())
+    for _ in range(3):
+        guest = server.guest()
+        guest.request()
+        guest.answer_with("302 Found", ["Location: /"])
+    first, second = started.lines()
+    assert first.startswith("nil|status|") and "these were 2 already" in first and second == "302|nil|"
+
+
 # --- trying again ---------------------------------------------------------------------------------
 
 def test_reconnect_goes_on_with_the_same_ws(run, door):

@@ -18,6 +18,7 @@ local names = {
 local tls_names = { "ca", "cert", "key", "name", "verify" }
 
 local timeout_default = 10
+local headers_max = 90 -- a request has room for 100, and some are the runtime's
 local redirects_max = 20
 
 local function text(value, path, what)
@@ -36,11 +37,15 @@ local function check_headers(value, path)
                 .. "another could not be verified")
         elseif key == "origin" then
             expect.fail(field, "there is an option for it: origin = %s", expect.show(value[name]))
+        elseif key == "expect" then
+            expect.fail(field, "a request without a body has nothing to announce")
         end
     end
     local list, wrong = response.fields(value)
     if not list then
         expect.fail("", "%s", wrong)
+    elseif #list > headers_max then
+        expect.fail(path, "at most %d fields can be sent, got %d", headers_max, #list)
     end
     return list
 end
