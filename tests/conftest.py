@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,10 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 
 from tidewire import Server  # noqa: E402  the path is set above
+
+
+# under nohup it would be ignored, in what the tests start as well: that is a test's own matter
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

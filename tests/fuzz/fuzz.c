@@ -81,7 +81,7 @@ int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile v
     __attribute__((weak));
 size_t __sanitizer_get_allocated_size(const volatile void *ptr) __attribute__((weak));
 
-static size_t heap;
+static _Thread_local size_t heap; /* libFuzzer has a thread of its own, which allocates as well */
 
 static void on_malloc(const volatile void *ptr, size_t n)
 {

@@ -125,6 +125,11 @@ static bool feed_piece(struct run *r, const unsigned char *bytes, size_t n)
     return rc == SESSION_MORE;
 }
 
+static bool is_idle(const struct session *s)
+{
+    return !s->in_frame && !s->kind && !s->head_len;
+}
+
 /* Behind an error and behind a Close nothing counts any more. */
 static void check_over(struct run *r)
 {
@@ -132,7 +137,7 @@ static void check_over(struct run *r)
     struct session_event event;
     session_feed(&r->session, junk, sizeof junk);
     CHECK(session_next(&r->session, &event) == SESSION_MORE);
-    CHECK(session_unread(&r->session) == 0 && session_is_idle(&r->session));
+    CHECK(session_unread(&r->session) == 0 && is_idle(&r->session));
     CHECK(session_held(&r->session) == 0);
 }
 
@@ -148,7 +153,7 @@ static void run(const struct session_settings *settings, const unsigned char *by
         alive = feed_piece(&r, bytes + at, piece);
         at += piece;
     }
-    record->idle = session_is_idle(&r.session);
+    record->idle = is_idle(&r.session);
     if (!alive || r.over)
         check_over(&r);
     if (!alive) {

@@ -180,11 +180,18 @@ static bool is_canonical(struct slice path)
            utf8_valid((const unsigned char *)path.ptr, path.len);
 }
 
+static void encode(struct slice path, struct buf *out)
+{
+    for (size_t i = 0; i < path.len; i++)
+        CHECK(path.ptr[i] == '/' ? buf_append(out, "/", 1)
+                                 : buf_printf(out, "%%%02X", (unsigned char)path.ptr[i]));
+}
+
 /* Encoded and canonical again: the same. */
 static void check_encoded(struct slice path)
 {
     struct buf encoded = {0}, again = {0}, decoded = {0};
-    CHECK(uri_encode_path(path, &encoded));
+    encode(path, &encoded);
     int rc = uri_canonical_path(slice_of_buf(&encoded), &again);
     CHECK((rc == 0) == is_canonical(path));
     CHECK(rc != 0 || slice_equal(slice_of_buf(&again), path));

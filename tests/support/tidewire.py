@@ -18,8 +18,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")
 
 
+BINARY = os.path.abspath(os.environ.get("TIDEWIRE") or ROOT / "build" / "tidewire")
+
+
 def binary():
-    return os.environ.get("TIDEWIRE") or str(ROOT / "build" / "tidewire")
+    return BINARY
 
 
 class Output:
