@@ -124,9 +124,11 @@ describe("tidewire.connect", function()
         assert.equal("bad argument #1 to 'connect' (a URL expected, got nil)", misuse())
         assert.equal([[bad argument #1 to 'connect' (ws://, wss:// or ws+unix: expected, got "http://h")]],
             misuse "http://h")
+        assert.equal("bad argument #1 to 'connect' (a WebSocket URL has no fragment; in a path write %23, got "
+            .. '"wss://...@h/")', misuse "wss://user:pa#ss@h/")
         local many = {}
         for i = 1, 91 do
-            many[i] = "1"
+            many[i] = tostring(i)
         end
         assert.equal("bad argument #2 to 'connect' (expected a table of options, got a number)", misuse("ws://h", 5))
         for text, opts in pairs {
@@ -146,6 +148,7 @@ describe("tidewire.connect", function()
                 { headers = { origin = "https://h" } },
             ["headers.Expect: a request without a body has nothing to announce"] =
                 { headers = { Expect = "100-continue" } },
+            ["protocols: at most 64 can be offered, got 91"] = { protocols = many },
             ["headers: at most 90 fields can be sent, got 91"] = { headers = { X = many } },
             ["sensitive: expected a list of names of headers, got a string"] = { sensitive = "X" },
             ['origin: expected an origin such as "https://app.example", got "a\\13\\10b"'] = { origin = "a\r\nb" },

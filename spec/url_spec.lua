@@ -70,6 +70,18 @@ describe("a URL", function()
     end)
 end)
 
+describe("a text for a message", function()
+    it("has no user information, whatever else is wrong with it", function()
+        for text, shown in pairs {
+            ["ws://ada:secret@h/"] = "ws://...@h/", ["ws:/ada:se/cr?e#t@h"] = "ws:/...@h",
+            ["//ada:secret@h/"] = "...@h/",
+            ["ada:secret@h"] = "ada:...@h", ["secret@h"] = "...@h", ["ws://h/a"] = "ws://h/a", [""] = "",
+        } do
+            assert.equal(shown, url.hide_user(text))
+        end
+    end)
+end)
+
 describe("a Location", function()
     local base = "wss://u:p@example.org:8443/a/b?q=1"
 

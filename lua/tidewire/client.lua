@@ -92,7 +92,7 @@ local function next_url(u, details)
     end
     local to, wrong = url.resolve(u, location)
     if not to then
-        return nil, ("%s, got %s"):format(wrong, expect.quote(location))
+        return nil, ("%s, got %s"):format(wrong, expect.quote(url.hide_user(location)))
     elseif u.scheme == "wss" and to.scheme ~= "wss" then
         return nil, "it leads from wss to " .. to.scheme
     elseif to.socket and not u.socket then
@@ -153,7 +153,7 @@ function client.connect(address, opts)
         ws, message, code, details = try()
     end
     if code == "url" then
-        error(("bad argument #1 to 'connect' (%s, got %s)"):format(message, expect.quote(address)), 2)
+        error(("bad argument #1 to 'connect' (%s, got %s)"):format(message, expect.quote(url.hide_user(address))), 2)
     end
     return ws, message, code, details
 end

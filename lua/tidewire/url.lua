@@ -125,6 +125,12 @@ function url.place(u)
     return (url.format(u):gsub("%?.*$", ""))
 end
 
+--- A text that is to be a URL, for messages: whatever may be user information is left out.
+function url.hide_user(text)
+    local scheme, rest = text:match("^(%a[%w+.-]*:/*)(.*)$")
+    return (scheme or "") .. (rest or text):gsub("^.*@", "...@")
+end
+
 --- As C takes it; a socket's path goes beside it.
 function url.for_core(u)
     return u.socket and "ws://localhost" .. u.target or url.format(u)

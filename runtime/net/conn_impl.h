@@ -181,8 +181,12 @@ void conn_out_direct(struct conn *c, enum frame_opcode kind, const void *data, s
 bool conn_out_share(struct conn *c, struct shared *frame); /* false: dead, or memory short */
 /* A fresh masking key for a client's frame, in `room`; a server's frames have none: NULL. */
 const unsigned char *conn_mask(struct conn *c, unsigned char room[FRAME_KEY]);
-void conn_out_queued(struct conn *c,
-                     size_t n); /* n bytes more are in the queue: write them later */
+void conn_out_queued(struct conn *c, size_t n); /* n bytes more are queued: write them later */
+/* conn_buffered, for each message */
+static inline size_t conn_out_bytes(const struct conn *c)
+{
+    return c->out.bytes + (c->set->corked == c ? c->set->cork.len : 0);
+}
 void conn_cork(struct conn *c);
 void conn_uncork(struct conn *c); /* writes what was corked */
 void conn_flush(struct conn *c);
@@ -213,7 +217,6 @@ void conn_ws_free(struct conn *c);
 /* conn_set.c */
 const char *conn_set_date(struct conn_set *set); /* for the Date field */
 void conn_set_removed(struct conn_set *set);
-void conn_set_connect_ended(struct conn_set *set); /* an attempt is off the list */
 void conn_set_began(struct conn *c);               /* its handshake counts from now on */
 bool conn_set_take_tls_step(struct conn_set *set); /* false: not in this turn any more */
 void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */

@@ -19,8 +19,7 @@ static struct buf *cork_of(const struct conn *c)
 
 size_t conn_buffered(const struct conn *c)
 {
-    const struct buf *cork = cork_of(c);
-    return c->out.bytes + (cork ? cork->len : 0);
+    return conn_out_bytes(c);
 }
 
 struct out_mark conn_out_begin(struct conn *c)
@@ -60,7 +59,7 @@ void conn_out_end(struct conn *c, struct out_mark out)
 {
     if (out.buf != &c->set->cork)
         conn_out_queued(c, out.buf->len - out.before);
-    if (conn_buffered(c) >= CONN_FLUSH_AT)
+    if (conn_out_bytes(c) >= CONN_FLUSH_AT)
         conn_flush(c);
 }
 
@@ -199,7 +198,7 @@ static void after_flush(struct conn *c)
             c->stream.ops->shutdown(&c->stream);
         }
     }
-    if (c->told_buffered && conn_buffered(c) <= c->limits->send_soft / 2) {
+    if (c->told_buffered && conn_out_bytes(c) <= c->limits->send_soft / 2) {
         c->told_buffered = false;
         c->drain_due = true;
         conn_later(c);

@@ -11,7 +11,7 @@ static bool may_send(const struct conn *c)
 /* One message is always taken by an empty queue, however large. */
 static bool has_room(const struct conn *c, size_t n)
 {
-    size_t queued = conn_buffered(c);
+    size_t queued = conn_out_bytes(c);
     return !queued || queued + n <= c->limits->send_queue;
 }
 
@@ -36,7 +36,7 @@ static enum conn_sent sent_result(struct conn *c)
 {
     if (c->phase == PHASE_DEAD)
         return CONN_NOT_OPEN;
-    if (conn_buffered(c) <= c->limits->send_soft)
+    if (conn_out_bytes(c) <= c->limits->send_soft)
         return CONN_SENT;
     c->told_buffered = true;
     return CONN_BUFFERED;

@@ -214,16 +214,18 @@ const char *conn_set_date(struct conn_set *set)
     return set->date;
 }
 
+/* Attempts to connect do not count: those of the drain's beginning are told of it first (they are
+ * in front of this in the loop's list), and others come to nothing. */
+static void tell_if_none_left(struct conn_set *set)
+{
+    if (set->drain && set->count == 0)
+        loop_defer(set->loop, &set->drain->none_left);
+}
+
 void conn_set_removed(struct conn_set *set)
 {
     set->count--;
-    conn_set_connect_ended(set);
-}
-
-void conn_set_connect_ended(struct conn_set *set)
-{
-    if (set->drain && set->count == 0 && list_empty(&set->connects))
-        loop_defer(set->loop, &set->drain->none_left);
+    tell_if_none_left(set);
 }
 
 /* --- drain ------------------------------------------------------------------------------------ */
@@ -317,5 +319,5 @@ void conn_set_drain(struct conn_set *set, uint16_t code, uint32_t within,
     loop_timer_set(set->loop, &d->step, 0);
     loop_timer_set(set->loop, &d->cut, within);
     connect_drain(set);
-    conn_set_connect_ended(set);
+    tell_if_none_left(set);
 }

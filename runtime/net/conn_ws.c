@@ -206,6 +206,16 @@ static void on_event(struct conn *c, const struct session_event *e)
     }
 }
 
+/* The bound of all can only be passed when one of them holds more than before. */
+static void count_held(struct conn *c)
+{
+    size_t held = session_held(&c->session);
+    if (held == c->holds || c->phase == PHASE_DEAD)
+        return;
+    conn_set_holds(c, held);
+    conn_set_bound_held(c->set);
+}
+
 size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
 {
     struct session_event e;
@@ -221,9 +231,7 @@ size_t conn_ws_take(struct conn *c, unsigned char *bytes, size_t n)
     if (rc < 0)
         fail(c, rc);
     session_take_unread(&c->session, &unread);
-    if (c->phase != PHASE_DEAD)
-        conn_set_holds(c, session_held(&c->session));
-    conn_set_bound_held(c->set);
+    count_held(c);
     return n - unread;
 }
 

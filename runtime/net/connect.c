@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REFUSAL 100 /* ms, see STEP_REFUSED */
+
 static void on_resolved(void *context, const struct resolve_result *result);
 static void on_dialed(void *context, const struct dial_result *result);
 static void on_due(struct timer *t);
@@ -46,6 +48,8 @@ static bool begin_text(struct connect *c)
     const struct uri *u = &c->options.uri;
     const char *scheme = u->secure ? "wss" : "ws";
     c->text.len = 0;
+    if (c->options.unix_path)
+        return buf_printf(&c->text, "cannot connect to ws+unix:%.200s: ", c->options.unix_path);
     return buf_printf(&c->text,
                       u->host_is_ipv6 ? "cannot connect to %s://[%.*s]:%u: "
                                       : "cannot connect to %s://%.*s:%u: ",
@@ -117,14 +121,14 @@ static void on_later(struct deferred *d)
     if (c->error == CONNECT_ERR_STATUS && c->body.len)
         result.body = (struct slice){(const char *)c->body.data, c->body.len};
     list_remove(&c->all);
-    conn_set_connect_ended(c->set);
     void (*done)(void *, const struct connect_result *) = c->done;
     c->done = NULL; /* a cancel from within comes too late */
     done(c->context, &result);
     release(c);
 }
 
-/* One that has just succeeded counts too: its connection would be new. */
+/* One that has just succeeded counts too: its connection would be new. What is told of it is told
+ * before the drain is said to be done, for that comes later in the turn. */
 static void cancel(struct connect *c)
 {
     if (!c->ended || !c->error)
@@ -153,10 +157,8 @@ void connect_cancel(struct connect *c)
 {
     if (!c || !c->done)
         return;
-    struct conn_set *set = c->set;
     stop(c);
     release(c);
-    conn_set_connect_ended(set);
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -180,6 +182,10 @@ static void on_due(struct timer *t)
     struct connect *c = list_entry(t, struct connect, due);
     unsigned ms = c->options.timeout;
     char within[32];
+    if (c->step == STEP_REFUSED) {
+        cancel(c);
+        return;
+    }
     if (c->step == STEP_BODY) {
         connect_end_body(c);
         return;
@@ -257,11 +263,17 @@ static void resolve(struct connect *c)
         connect_fail(c, CONNECT_ERR_MEMORY, "out of memory");
 }
 
+static void refuse(struct connect *c)
+{
+    c->step = STEP_REFUSED;
+    loop_timer_set(c->set->loop, &c->due, REFUSAL);
+}
+
 static void begin(struct connect *c)
 {
     struct sockaddr_storage address;
     if (c->set->drain)
-        cancel(c);
+        refuse(c);
     else if (c->options.uri.secure && !c->options.tls)
         connect_fail(c, CONNECT_ERR_TLS, "there are no settings for TLS");
     else if (!c->options.unix_path)
@@ -269,8 +281,7 @@ static void begin(struct connect *c)
     else if (dial_unix_address(c->options.unix_path, &address))
         dial(c, &address, 1);
     else
-        connect_fail(c, CONNECT_ERR_NAME, "a socket's path has 1 to 107 bytes, not \"%.200s\"",
-                     c->options.unix_path);
+        connect_fail(c, CONNECT_ERR_NAME, "a socket's path has 1 to 107 bytes");
 }
 
 /* --- options ---------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@ enum connect_step {
     STEP_TLS,       /* handshake of the transport */
     STEP_HANDSHAKE, /* the request is sent, or being sent */
     STEP_BODY,      /* the answer was no 101: the rest of it, for the curious */
+    STEP_REFUSED,   /* the set is draining: told after a while, for who asks again and again */
 };
 
 struct connect {

@@ -253,10 +253,14 @@ void connect_end_body(struct connect *c)
                  http_status_text(status));
 }
 
-static bool ends_with(const struct buf *b, const char *text)
+/* The last chunk, of size 0, without trailers; it may be the only one. */
+static bool chunks_end(const struct buf *b)
 {
-    size_t n = strlen(text);
-    return b->len >= n && memcmp(b->data + b->len - n, text, n) == 0;
+    static const char last[] = "\r\n0\r\n\r\n";
+    size_t n = sizeof last - 1;
+    if (b->len == n - 2)
+        return memcmp(b->data, last + 2, n - 2) == 0;
+    return b->len >= n && memcmp(b->data + b->len - n, last, n) == 0;
 }
 
 static void take_body(struct connect *c, const void *bytes, size_t n)
@@ -266,7 +270,7 @@ static void take_body(struct connect *c, const void *bytes, size_t n)
         connect_fail(c, CONNECT_ERR_MEMORY, "out of memory");
     else if (c->body.len >= c->body_len ||
              c->body.len >= (c->chunked ? BODY_RAW_MAX : CONNECT_BODY_MAX) ||
-             (c->chunked && ends_with(&c->body, "\r\n0\r\n\r\n")))
+             (c->chunked && chunks_end(&c->body)))
         connect_end_body(c);
 }
 

@@ -268,6 +268,7 @@ void dial_cancel(struct dial *d)
 
 /* --- words ------------------------------------------------------------------------------------ */
 
+/* A Unix socket's path is left to whoever has asked for it. */
 static bool append_address(const struct sockaddr_storage *a, struct buf *out)
 {
     char text[INET6_ADDRSTRLEN] = "";
@@ -278,8 +279,8 @@ static bool append_address(const struct sockaddr_storage *a, struct buf *out)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, text,
                   sizeof text);
     else
-        return buf_append_str(out, ((const struct sockaddr_un *)(const void *)a)->sun_path);
-    return buf_append_str(out, text);
+        return true;
+    return buf_append_str(out, text) && buf_append_str(out, ": ");
 }
 
 /* "connection refused": the system's words begin with a capital. */
@@ -302,7 +303,7 @@ bool dial_explain(const struct dial *d, struct buf *out)
     for (size_t i = 0; i < d->begun; i++) {
         const struct attempt *a = &d->attempts[i];
         if ((i && !buf_append_str(out, "; ")) || !append_address(&a->address, out) ||
-            !buf_append_str(out, ": ") || !append_reason(a, out))
+            !append_reason(a, out))
             return false;
     }
     return true;

@@ -25,8 +25,8 @@ struct dial *dial_start(struct loop *loop, const struct sockaddr_storage *addres
                         void *context);
 void dial_cancel(struct dial *d);
 
-/* Appends what is known so far: "127.0.0.1: connection refused; ::1: no answer". false: memory
- * short. */
+/* Appends what is known so far: "127.0.0.1: connection refused; ::1: no answer"; of a Unix socket
+ * the reason alone. false: memory short. */
 bool dial_explain(const struct dial *d, struct buf *out);
 
 /* The address of a Unix socket. false: the path is empty or too long for one. */

@@ -81,8 +81,7 @@ static bool use_own_certificate(SSL_CTX *ctx, const char *cert, const char *key,
 static bool set_up(SSL_CTX *ctx, const struct tls_client_settings *settings, char *error,
                    size_t size)
 {
-    return tls_configure(ctx) &&
-           SSL_CTX_set_alpn_protos(ctx, TLS_ALPN, sizeof TLS_ALPN) == 0 &&
+    return tls_configure(ctx) && SSL_CTX_set_alpn_protos(ctx, TLS_ALPN, sizeof TLS_ALPN) == 0 &&
            (settings->no_verify || use_authorities(ctx, settings->ca_file, error, size)) &&
            use_own_certificate(ctx, settings->cert_file, settings->key_file, error, size);
 }

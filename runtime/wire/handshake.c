@@ -288,12 +288,6 @@ bool handshake_origin_is_listed(const struct http_head *head, const struct slice
     return false;
 }
 
-bool handshake_origin_is_valid(struct slice origin)
-{
-    struct origin parsed;
-    return parse_origin(origin, &parsed);
-}
-
 bool handshake_write_accept(struct buf *out, struct slice key, struct slice protocol,
                             struct slice extensions, struct slice extra)
 {

@@ -63,12 +63,9 @@ bool handshake_origin_is_same(const struct http_head *head, bool secure);
 
 /* The same for a list of allowed origins like "https://a.example:8443": is the request's Origin
  * one of them? http and https have their default ports; other schemes match with the same port
- * written, or none in both. */
+ * written, or none in both. What is not scheme "://" host [":" port] matches nothing. */
 bool handshake_origin_is_listed(const struct http_head *head, const struct slice *allowed,
                                 size_t count);
-
-/* scheme "://" host [":" port], and nothing else. What this refuses is never equal to anything. */
-bool handshake_origin_is_valid(struct slice origin);
 
 /* Appends the 101 answer up to and including the empty line. `protocol` and `extensions` are values
  * of their fields, len 0: none. `extra` is further whole field lines, each ended with CRLF, already

@@ -34,11 +34,10 @@ int network_parse(struct slice text, struct network *out)
     }
     const char *slash = text.len ? memchr(text.ptr, '/', text.len) : NULL;
     struct slice address = {text.ptr, slash ? (size_t)(slash - text.ptr) : text.len};
-    bool is_ipv4 = address_parse_ipv4(address, &n.address);
-    if (!is_ipv4 && !address_parse_ipv6(address, &n.address))
+    if (!address_parse(address, &n.address))
         return NETWORK_ERR_ADDRESS;
-    if (slash) {
-        unsigned bits, before = is_ipv4 ? MAPPED_BITS : 0;
+    if (slash) { /* of a mapped address, which is written as IPv6, all bits are counted */
+        unsigned bits, before = memchr(address.ptr, ':', address.len) ? 0 : MAPPED_BITS;
         struct slice prefix = {slash + 1, text.len - address.len - 1};
         if (!parse_prefix(prefix, 128 - before, &bits))
             return NETWORK_ERR_PREFIX;

@@ -453,11 +453,6 @@ unsigned char *session_take_unread(struct session *s, size_t *n)
     return unread;
 }
 
-bool session_is_idle(const struct session *s)
-{
-    return !s->in_frame && !s->kind && !s->head_len;
-}
-
 size_t session_held(const struct session *s)
 {
     size_t held = s->assembly ? sizeof *s->assembly + s->assembly->message.cap : 0;

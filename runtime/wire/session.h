@@ -123,10 +123,6 @@ int session_next(struct session *s, struct session_event *event);
 size_t session_unread(const struct session *s);
 unsigned char *session_take_unread(struct session *s, size_t *n);
 
-/* Neither in the middle of a message nor of a frame, nor of a frame's header? Bytes that are
- * still unread do not count. */
-bool session_is_idle(const struct session *s);
-
 /* Bytes allocated for the message under way, or for the one just delivered: what it has and may
  * grow into, and what inflates it, when that is borrowed. A window that is kept from message to
  * message is not among them (deflate_held tells). */

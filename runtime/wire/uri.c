@@ -6,17 +6,15 @@
 /* Where a character may stand as it is, without being percent-encoded. '%' and '#' are in no class
  * but the one where a lone % is let through. */
 enum uri_class {
-    URI_UNRESERVED = 1,
-    URI_HOST = 2,
-    URI_PATH = 4,          /* RFC 3986: pchar and "/" */
-    URI_QUERY = 8,         /* and "?" */
-    URI_TARGET_PATH = 16,  /* what browsers leave in a path */
-    URI_TARGET_QUERY = 32, /* what they leave in a query */
+    URI_HOST = 1,
+    URI_PATH = 2,          /* RFC 3986: pchar and "/" */
+    URI_QUERY = 4,         /* and "?" */
+    URI_TARGET_PATH = 8,   /* what browsers leave in a path */
+    URI_TARGET_QUERY = 16, /* what they leave in a query */
 };
 
 #define SENT (URI_TARGET_PATH | URI_TARGET_QUERY)
 #define PCHAR (URI_PATH | URI_QUERY | SENT)
-#define PLAIN (URI_UNRESERVED | PCHAR)
 
 static const unsigned char classes[256] = {
     ['!'] = PCHAR,
@@ -24,26 +22,26 @@ static const unsigned char classes[256] = {
     ['$'] = PCHAR,
     ['%'] = URI_TARGET_QUERY,
     ['&' ... ','] = PCHAR,
-    ['-' ... '.'] = PLAIN | URI_HOST,
+    ['-' ... '.'] = PCHAR | URI_HOST,
     ['/'] = PCHAR,
-    ['0' ... '9'] = PLAIN | URI_HOST,
+    ['0' ... '9'] = PCHAR | URI_HOST,
     [':' ... ';'] = PCHAR,
     ['<'] = URI_TARGET_QUERY,
     ['='] = PCHAR,
     ['>'] = URI_TARGET_QUERY,
     ['?'] = URI_QUERY | URI_TARGET_QUERY,
     ['@'] = PCHAR,
-    ['A' ... 'Z'] = PLAIN | URI_HOST,
+    ['A' ... 'Z'] = PCHAR | URI_HOST,
     ['['] = SENT,
     ['\\'] = URI_TARGET_QUERY,
     [']' ... '^'] = SENT,
-    ['_'] = PLAIN | URI_HOST,
+    ['_'] = PCHAR | URI_HOST,
     ['`'] = URI_TARGET_QUERY,
-    ['a' ... 'z'] = PLAIN | URI_HOST,
+    ['a' ... 'z'] = PCHAR | URI_HOST,
     ['{'] = URI_TARGET_QUERY,
     ['|'] = SENT,
     ['}'] = URI_TARGET_QUERY,
-    ['~'] = PLAIN,
+    ['~'] = PCHAR,
 };
 
 #define HOST_MAX 255 /* a name in the DNS has 253 characters and perhaps a dot */
@@ -306,24 +304,6 @@ bool uri_query_decode(struct slice raw, struct buf *out)
             i += 2;
         }
         out->data[out->len++] = (unsigned char)byte;
-    }
-    return true;
-}
-
-bool uri_encode_path(struct slice path, struct buf *out)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    if (path.len > SIZE_MAX / 3 || !buf_reserve(out, path.len * 3))
-        return false;
-    for (size_t i = 0; i < path.len; i++) {
-        unsigned char byte = (unsigned char)path.ptr[i];
-        if (byte == '/' || is_class(path.ptr[i], URI_UNRESERVED)) {
-            out->data[out->len++] = byte;
-            continue;
-        }
-        out->data[out->len++] = '%';
-        out->data[out->len++] = (unsigned char)digits[byte >> 4];
-        out->data[out->len++] = (unsigned char)digits[byte & 15];
     }
     return true;
 }

@@ -61,9 +61,6 @@ bool uri_query_decode(struct slice raw, struct buf *out);
  * when malformed. */
 bool uri_parse_authority(struct slice text, struct slice *host, uint16_t *port);
 
-/* Percent-encodes everything but unreserved characters and "/". Appends; false: memory short. */
-bool uri_encode_path(struct slice path, struct buf *out);
-
 const char *uri_error_text(int error);
 
 #endif

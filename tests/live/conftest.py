@@ -1,4 +1,4 @@
-"""The fixtures of these tests; see live.py, peer.py and script.py."""
+"""The fixtures of these tests; see live.py, peer.py, script.py and client.py."""
 
 import contextlib
 import pathlib
@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from client import SHOW, Websockets  # noqa: E402  the path is set above
 from live import LiveServer, write_app  # noqa: E402  the path is set above
 from script import Door, Script  # noqa: E402
 
@@ -42,3 +43,20 @@ def door():
             stack.callback(made.shut)
             return made
         yield make
+
+
+@pytest.fixture
+def run(script):
+    """A script that has show(...), which prints its arguments joined by "|"."""
+    return lambda source, *args, **options: script(SHOW + source, *args, **options)
+
+
+@pytest.fixture
+def serve_websockets():
+    """serve_websockets(HANDLER, **options) -> a running server of Python websockets."""
+    with contextlib.ExitStack() as stack:
+        def start(handler, **options):
+            server = Websockets(handler, **options)
+            stack.callback(server.stop)
+            return server
+        yield start

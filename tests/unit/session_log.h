@@ -36,6 +36,12 @@ static inline void note_event(struct buf *log, const struct session_event *e)
     note(log, what, e->data, e->len);
 }
 
+/* Neither in the midst of a message nor of a frame, nor of a frame's header. */
+static inline bool is_idle(const struct session *s)
+{
+    return !s->in_frame && !s->kind && !s->head_len;
+}
+
 /* Feeds and drains: SESSION_MORE or an error. */
 static inline int feed(struct session *s, unsigned char *bytes, size_t n, struct buf *log)
 {

@@ -51,7 +51,7 @@ static void unix_socket(void **state)
     o.proxy_host = slice_of("proxy.invalid"); /* not asked */
     o.proxy_port = 1;
     attempt(&o);
-    fails(CONNECT_ERR_REFUSED, "no such file");
+    fails(CONNECT_ERR_REFUSED, ".sock: no such file");
     peer_stop(p);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(dial_unix_address(path, &a));
@@ -68,7 +68,7 @@ static void unix_socket(void **state)
     too_long[sizeof too_long - 1] = '\0';
     o.unix_path = too_long;
     attempt(&o);
-    fails(CONNECT_ERR_NAME, "a socket's path");
+    fails(CONNECT_ERR_NAME, "xxx: a socket's path");
 }
 
 /* --- through a proxy -------------------------------------------------------------------------- */

@@ -249,8 +249,7 @@ static void unix_socket(void **state)
     assert_true(dial_unix_address(path, &a));
     dial_all(&a, 1);
     assert_int_equal(end.fd, -1);
-    assert_non_null(strstr(end.text, path));
-    assert_non_null(strstr(end.text, ": no such file or directory"));
+    assert_string_equal(end.text, "no such file or directory"); /* the path is the caller's */
     int server = unix_listener(path, 1);
     end.done = false;
     dial_all(&a, 1);

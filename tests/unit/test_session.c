@@ -64,7 +64,7 @@ static void assert_over(struct session *s)
     for (size_t i = 0; i < COUNT(later); i++)
         assert_int_equal(feed_copy(s, later[i], strlen(later[i]), &log), SESSION_MORE);
     assert_int_equal(log.len, 0);
-    assert_true(session_is_idle(s));
+    assert_true(is_idle(s));
     assert_null(s->assembly);
 }
 
@@ -114,7 +114,7 @@ static void run_vector(struct feed *f, void *context)
     if (error != v->error)
         fail_msg("%s: error %d instead of %d", where, error, v->error);
     assert_log(&log, v->events, strlen(v->events), where);
-    if (session_is_idle(&s) == v->unfinished)
+    if (is_idle(&s) == v->unfinished)
         fail_msg("%s: idle is %d", where, !v->unfinished);
     if (!v->unfinished && session_held(&s))
         fail_msg("%s: holds memory between messages", where);
@@ -506,12 +506,12 @@ static void test_idle_is_between_messages_and_headers(void **state)
     struct buf log = {0};
     session_init(&s, SESSION_CLIENT, &roomy);
     for (size_t i = 0; i < sizeof bytes - 1; i++) {
-        assert_int_equal(session_is_idle(&s), i == 0);
+        assert_int_equal(is_idle(&s), i == 0);
         assert_int_equal(feed_copy(&s, bytes + i, 1, &log), SESSION_MORE);
     }
-    assert_true(session_is_idle(&s));
+    assert_true(is_idle(&s));
     assert_int_equal(feed_copy(&s, "\x89", 1, &log), SESSION_MORE);
-    assert_false(session_is_idle(&s)); /* half a header alone */
+    assert_false(is_idle(&s)); /* half a header alone */
     assert_log(&log, "ping(p) text(hi) ", 17, "byte by byte");
     session_free(&s);
 }

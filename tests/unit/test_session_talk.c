@@ -156,7 +156,7 @@ static void listen_in_pieces(struct talker *t, struct buf *log)
         guard_free(piece, n);
         at += n - unread;
     }
-    assert_true(session_is_idle(&s));
+    assert_true(is_idle(&s));
     session_free(&s);
 }
 
@@ -266,7 +266,7 @@ static void run_garbage(struct feed *f, void *context)
         if (rc < 0)
             assert_true(buf_printf(&log, "error %d", rc));
     }
-    assert_true(buf_printf(&log, session_is_idle(&s) ? ", idle" : ", under way"));
+    assert_true(buf_printf(&log, is_idle(&s) ? ", idle" : ", under way"));
     session_free(&s);
     if (t->taken) {
         assert_log(&log, (char *)t->log.data, t->log.len, "garbage in pieces");

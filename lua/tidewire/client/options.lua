@@ -18,6 +18,7 @@ local names = {
 local tls_names = { "ca", "cert", "key", "name", "verify" }
 
 local timeout_default = 10
+local protocols_max = 64
 local headers_max = 90 -- a request has room for 100, and some are the runtime's
 local redirects_max = 20
 
@@ -56,6 +57,14 @@ local function check_sensitive(value, path)
         out[text(name, expect.field(path, i), "a header's name"):lower()] = true
     end
     return out
+end
+
+local function check_protocols(value, path)
+    local list = handlers.check_protocols(value, path)
+    if #list > protocols_max then
+        expect.fail(path, "at most %d can be offered, got %d", protocols_max, #list)
+    end
+    return list
 end
 
 local function check_tls(value, path)
@@ -122,7 +131,7 @@ local function check_url(value)
     end
     local u, wrong = url.parse(value)
     if not u then
-        expect.fail("", "%s, got %s", wrong, expect.quote(value))
+        expect.fail("", "%s, got %s", wrong, expect.quote(url.hide_user(value)))
     end
     return u
 end
@@ -141,7 +150,7 @@ local function check_options(opts, u)
         handler = opts.handler,
         headers = field("headers", check_headers, {}),
         sensitive = field("sensitive", check_sensitive, {}),
-        protocols = field("protocols", handlers.check_protocols, own.protocols),
+        protocols = field("protocols", check_protocols, own.protocols),
         compression = field("compression", compression.check, own.compression),
         limits = limits.merge("limits", field("limits", function(given)
             return limits.read(given, "route", "limits")
