@@ -20,13 +20,13 @@ WIRE = address deflate deflater extension forwarded frame handshake handshake_cl
 NET  = conn conn_http conn_out conn_phase conn_proxy conn_send conn_set conn_ws connect connect_talk dial inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
 BIND = app boot client control core folder json life modules publish request request_answer request_sender script task timer vm ws ws_events \
        ws_handshake ws_receive ws_timer
-HOST = certificates channel children commands control exec master notify round worker
+HOST = certificates change channel children commands control exec master notify round worker
 FLOORS = host bind net wire base
 
 UNIT_BASE = buf list log map
 UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
-UNIT_NET  = conn connect connect_end connect_tls connect_way dial listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
+UNIT_NET  = broadcast conn conn_memory connect connect_end connect_tls connect_way dial listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))

@@ -14,10 +14,10 @@
 #include "bind/app.h"
 #include "bind/vm.h"
 
-/* What belongs to the userdata. */
-#define WS_STATE 1 /* ws.state */
-#define WS_REQUEST                                                                                 \
-    2 /* ws.request; of a client a table { url =, response =, address =, reconnects = } */
+/* What belongs to the userdata: ws.state; ws.request, which is a table { url =, response =,
+ * address =, reconnects = } for a connection that we have made. */
+#define WS_STATE 1
+#define WS_REQUEST 2
 
 /* Messages that wait while a handler is suspended; past either bound reading pauses. */
 #define INBOX_COUNT_MAX 64

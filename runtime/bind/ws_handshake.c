@@ -7,6 +7,7 @@
 #include "wire/uri.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* --- the first handlers ----------------------------------------------------------------------- */
 
@@ -134,17 +135,48 @@ static void refuse(struct conn *c, unsigned status, const char *fields, const ch
     conn_respond(c, status, slice_of(fields), slice_of(text));
 }
 
-/* A browser shows its page nothing of a refusal, so the log has to tell. */
-static void log_refusal(struct vm *vm, const struct http_head *head, const char *why)
+/* A query may carry a token: it is nobody's who reads the log. */
+static struct slice without_query(struct slice target)
 {
-    const struct http_header *origin = http_find(head, "Origin");
-    struct log_field fields[2] = {{"target", head->target}, {"origin", {"", 0}}};
-    struct log_record record = {.level = LOG_INFO, .fields = fields, .count = origin ? 2 : 1};
-    if (origin)
-        fields[1].value = origin->value;
-    record.message = slice_of(why);
-    if (log_allow(&vm->refusals, loop_now(vm->loop)))
-        log_write(vm->log, &record);
+    const char *mark = target.len ? memchr(target.ptr, '?', target.len) : NULL;
+    return mark ? (struct slice){target.ptr, (size_t)(mark - target.ptr)} : target;
+}
+
+static size_t add_field(struct log_field *fields, size_t count, const char *name,
+                        struct slice value)
+{
+    if (value.len)
+        fields[count++] = (struct log_field){name, value};
+    return count;
+}
+
+static struct slice field_of(const struct http_head *head, const char *name)
+{
+    const struct http_header *found = http_find(head, name);
+    return found ? found->value : (struct slice){"", 0};
+}
+
+/* A browser shows its page nothing of a refusal, so the log has to tell. */
+static void log_refusal(struct vm *vm, struct conn *c, const struct http_head *head,
+                        const char *why)
+{
+    struct log_field fields[5];
+    struct log_record record = {.level = LOG_INFO, .message = slice_of(why), .fields = fields};
+    char peer[ADDRESS_TEXT], missed[16] = "";
+    unsigned port;
+    size_t n = 0;
+    if (!log_allow(&vm->refusals, loop_now(vm->loop)))
+        return;
+    conn_peer(c, peer, sizeof peer, &port);
+    if (vm->refusals.missed)
+        snprintf(missed, sizeof missed, "%u", vm->refusals.missed);
+    n = add_field(fields, n, "target", without_query(head->target));
+    n = add_field(fields, n, "from", slice_of(peer));
+    n = add_field(fields, n, "host", field_of(head, "Host"));
+    n = add_field(fields, n, "origin", field_of(head, "Origin"));
+    n = add_field(fields, n, "not_logged", slice_of(missed)); /* of these, within the last second */
+    record.count = n;
+    log_write(vm->log, &record);
 }
 
 void ws_on_refused(struct conn *c, const char *why)
@@ -168,12 +200,14 @@ static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *
                          struct slot *slot, bool secure)
 {
     if (slot->handler == LUA_NOREF) {
-        log_refusal(vm, head, "refused a handshake: the path is no WebSocket endpoint");
+        log_refusal(vm, c, head, "refused a handshake: the path is no WebSocket endpoint");
         refuse(c, 404, TEXT, "this path is no WebSocket endpoint\n");
         return;
     }
     if (!origin_allowed(slot, head, secure)) {
-        log_refusal(vm, head, "refused a handshake: the origin is not allowed, see `origins`");
+        log_refusal(vm, c, head,
+                    "refused a handshake: the origin is not allowed, see `origins`, and behind a "
+                    "proxy `proxies`");
         refuse(c, 403, TEXT, "this origin is not allowed; see the route's `origins`\n");
         return;
     }
@@ -199,7 +233,7 @@ static bool shed(struct vm *vm, struct conn *c, const struct http_head *head)
     enum conn_shedding why = conn_set_shed(vm->conns, &seconds);
     if (why == CONN_SHED_NONE)
         return false;
-    log_refusal(vm, head,
+    log_refusal(vm, c, head,
                 why == CONN_SHED_LAG
                     ? "refused a handshake: the worker is late, see the limit `lag`"
                     : "refused a handshake: too many a second, see `handshakes_per_second`");
@@ -213,7 +247,7 @@ static void on_route(struct vm *vm, struct conn *c, const struct http_head *head
 {
     struct request_sender sender;
     if (!request_sender(c, slot, &sender)) {
-        log_refusal(vm, head, "refused a request: Forwarded and X-Forwarded-For differ");
+        log_refusal(vm, c, head, "refused a request: Forwarded and X-Forwarded-For differ");
         refuse(c, 400, TEXT, "the forwarding headers contradict each other\n");
     } else if (upgrade) {
         on_handshake(vm, c, head, slot, sender.secure);
@@ -240,7 +274,7 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
         refuse_target(c, error);
     } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
         if (upgrade)
-            log_refusal(vm, head, "refused a handshake: there is no route");
+            log_refusal(vm, c, head, "refused a handshake: there is no route");
         refuse(c, 404, TEXT, "Not Found\n");
     } else {
         on_route(vm, c, head, match.target, upgrade, body);

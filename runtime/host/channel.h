@@ -15,20 +15,23 @@ enum channel_message {
     CHANNEL_FAILED = 'F', /* worker: it does not; the text says why, complete */
     CHANNEL_DRAIN = 'D',  /* master: end, with all connections closed in order */
 
-    /* New certificates, on all workers or none. The text is the number of the attempt; what a
-     * worker answers to an older one counts no more. */
-    CHANNEL_PREPARE = 'P',  /* master: build these; the file has the bytes */
-    CHANNEL_PREPARED = 'p', /* worker: number, and behind a space what went wrong, if it did */
-    CHANNEL_COMMIT = 'C',   /* master: use them from now on */
-    CHANNEL_ABANDON = 'A',  /* master: forget them */
+    /* What all workers change together, or none (change.h). The text is the letter of what is
+     * changed, and a number that the answer repeats: "c17". */
+    CHANNEL_PREPARE = 'P',  /* master: get this ready; the file has its bytes */
+    CHANNEL_PREPARED = 'p', /* worker; behind a space, what went wrong, if it did */
+    CHANNEL_COMMIT = 'C',   /* master: use it from now on */
     CHANNEL_COMMITTED = 'c',
+    CHANNEL_ABANDON = 'A', /* master: forget it; nobody answers */
 
-    CHANNEL_COUNT = 'N',   /* master: how many connections? The text is a number, as above */
-    CHANNEL_COUNTED = 'n', /* worker: number, and behind a space how many */
+    CHANNEL_COUNT = 'N',   /* master: how many connections? */
+    CHANNEL_COUNTED = 'n', /* worker: so many */
 
     CHANNEL_NONE = 0, /* channel_receive: nothing there yet */
     CHANNEL_END = -1, /* channel_receive: the other side is gone */
 };
+
+/* What can be changed. */
+#define CHANGE_CERTIFICATES 'c'
 
 bool channel_open(int ends[2]); /* ends[0] is the master's */
 

@@ -2,6 +2,7 @@
 #include "host/master_impl.h"
 #include "host/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +68,8 @@ static bool read_channel(struct child *s)
         on_failed(s, text);
         return true;
     case CHANNEL_PREPARED:
-        certificates_prepared(s, text);
-        return true;
     case CHANNEL_COMMITTED:
-        certificates_committed(s, text);
+        change_answered(&s->master->certificates, s->index, type, text);
         return true;
     case CHANNEL_COUNTED:
         commands_counted(s, text);
@@ -90,16 +89,34 @@ static void on_channel(void *context)
 
 /* --- start and restart ------------------------------------------------------------------------ */
 
-static int be_worker(struct master *m, size_t index, int channel)
+static int be_worker(struct master *m, size_t index, int channel, const sigset_t *signals)
 {
     struct worker_setup setup = {.index = index,
                                  .channel = channel,
+                                 .signals = signals,
                                  .vm = m->vm,
                                  .plan = m->plan,
                                  .points = m->points,
                                  .log = m->log};
     master_leave(m);
     return worker_run(&setup);
+}
+
+/* Signals wait until the child has handlers of its own: those of the master are not meant for it,
+ * and without any it would die of what a terminal, or a service manager, sends to all. */
+static pid_t fork_worker(struct child *s, const int ends[2])
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    fflush(NULL);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        exit(be_worker(s->master, s->index, ends[1], &before));
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
 }
 
 bool child_start(struct child *s)
@@ -110,25 +127,21 @@ bool child_start(struct child *s)
         log_error(m->log, "cannot start worker %zu: out of descriptors", s->index);
         return false;
     }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(ends[0]);
-        exit(be_worker(m, s->index, ends[1]));
-    }
+    s->channel = ends[0];
+    s->watch = loop_watch_readable(m->loop, s->channel, on_channel, s);
+    pid_t pid = s->watch ? fork_worker(s, ends) : -1;
     close(ends[1]);
     if (pid < 0) {
-        close(ends[0]);
-        log_error(m->log, "cannot start worker %zu: fork failed", s->index);
+        log_error(m->log, "cannot start worker %zu: %s", s->index,
+                  s->watch ? strerror(errno) : "out of memory");
+        close_channel(s);
         return false;
     }
     s->pid = pid;
-    s->channel = ends[0];
     s->ready = false;
-    s->prepared = false;
+    s->counting = false;
     s->connections = 0;
     s->started = loop_now(m->loop);
-    s->watch = loop_watch_readable(m->loop, s->channel, on_channel, s);
     m->running++;
     return true;
 }
@@ -179,8 +192,8 @@ static void on_death(struct child *s, int status)
     else if (WIFSIGNALED(status) || WEXITSTATUS(status))
         m->status = 1;
     s->pid = 0;
-    certificates_died(s);
-    commands_died(s);
+    change_died(&m->certificates, s->index);
+    round_settle(&m->count, s->index);
     if (m->stopping) {
         if (!m->running)
             loop_stop(m->loop);
@@ -221,8 +234,10 @@ bool children_init(struct master *m)
 
 void children_free(struct master *m)
 {
-    for (size_t i = 0; m->children && i < m->plan->workers; i++)
+    for (size_t i = 0; m->children && i < m->plan->workers; i++) {
+        loop_timer_cancel(m->loop, &m->children[i].restart);
         close_channel(&m->children[i]);
+    }
     free(m->children);
     m->children = NULL;
 }

@@ -124,40 +124,29 @@ static void on_counted(struct round *r, bool all)
 
 void commands_counted(struct child *s, const char *text)
 {
-    struct round *r = &s->master->count;
-    char *rest;
-    unsigned long number = strtoul(text, &rest, 10);
-    s->connections = strtoul(rest, NULL, 10);
-    if (!r->open || number != r->number || !s->owes_count)
-        return;
-    s->owes_count = false;
-    round_answered(r);
+    s->counting = false;
+    s->connections = strtoul(text, NULL, 10);
+    round_settle(&s->master->count, s->index);
 }
 
-void commands_died(struct child *s)
-{
-    bool owed = s->owes_count;
-    s->owes_count = false;
-    if (owed)
-        round_answered(&s->master->count);
-}
-
+/* A worker that has not answered the last time is waited for, but not asked again: what piles up in
+ * the channel of one that is stuck would leave no room for what has to be said. */
 static void run_status(struct master *m, struct control_peer *p)
 {
     struct round *r = &m->count;
-    char number[16];
     control_wait(p, WAITS_STATUS);
     if (r->open)
         return; /* the answers that are on their way are for this one too */
     round_open(r, on_counted);
-    snprintf(number, sizeof number, "%u", r->number);
     for (size_t i = 0; i < m->plan->workers; i++) {
         struct child *s = &m->children[i];
-        s->owes_count = s->channel >= 0 && channel_send(s->channel, CHANNEL_COUNT, number);
-        if (s->owes_count)
-            round_owed(r);
+        if (s->channel < 0)
+            continue;
+        s->counting = s->counting || channel_send(s->channel, CHANNEL_COUNT, "");
+        if (s->counting)
+            round_ask(r, i);
     }
-    round_asked(r, COUNT_PATIENCE);
+    round_wait(r, COUNT_PATIENCE);
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */
@@ -192,9 +181,10 @@ void commands_certificates_done(struct master *m, const char *error)
 
 static void run_certificates(struct master *m, struct control_peer *p)
 {
-    control_wait(p, certificates_busy(m) ? WAITS_CERTIFICATES_AGAIN : WAITS_CERTIFICATES);
+    control_wait(p,
+                 change_is_busy(&m->certificates) ? WAITS_CERTIFICATES_AGAIN : WAITS_CERTIFICATES);
     log_info(m->log, "reading the certificates anew (control socket)");
-    certificates_reload(m);
+    change_start(&m->certificates);
 }
 
 static void run_tickets(struct master *m, struct control_peer *p)

@@ -10,19 +10,24 @@
 #include <unistd.h>
 
 #define BACKLOG 128
-#define TOO_LONG                                                                                   \
-    "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"too_long\","                                      \
-    "\"message\":\"a line has up to 65536 bytes\"}}"
+#define BACK_OFF 1000 /* ms without accepting when descriptors or memory are short */
+
+/* What this file answers by itself: as commands.c does. */
+#define REFUSAL(code, message)                                                                     \
+    "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"" code "\",\"message\":\"" message "\"}}"
+static const char too_long[] = REFUSAL("too_long", "a line has up to 65536 bytes");
+static const char busy[] = REFUSAL("busy", "too many are asking; try again later") "\n";
 
 struct control_peer {
     struct list node; /* silent the longest first */
     struct control *control;
     int fd;
-    struct watch *watch; /* NULL: it waits */
+    struct watch *watch; /* until it can be read from or written to; NULL: it waits */
     struct buf in;
-    int waits; /* for what; 0: nothing */
-    bool busy; /* its lines are being read */
-    bool gone; /* to be dropped after that */
+    struct buf out; /* of its answer, what it has not taken yet: it is not read from meanwhile */
+    int waits;      /* for what; 0: nothing */
+    bool busy;      /* its lines are being read */
+    bool gone;      /* to be dropped after that */
     struct timer idle;
     struct deferred more; /* lines that came behind the one that is answered now */
 };
@@ -31,10 +36,11 @@ struct control {
     struct loop *loop;
     const struct log *log;
     struct unix_socket socket;
-    struct watch *watch;
+    struct watch *watch; /* NULL: it backs off */
+    struct timer retry;
     struct list peers;
     size_t count;
-    struct log_limit refused;
+    struct log_limit refused, failed;
     void (*line)(void *context, struct control_peer *p, struct slice line);
     void *context;
 };
@@ -55,6 +61,7 @@ static void drop(struct control_peer *p)
     c->count--;
     close(p->fd);
     buf_free(&p->in);
+    buf_free(&p->out);
     free(p);
 }
 
@@ -70,25 +77,50 @@ static void be_active(struct control_peer *p)
     loop_timer_set(p->control->loop, &p->idle, CONTROL_IDLE);
 }
 
-/* Whoever does not read such small answers loses them, and nobody waits for it. */
-static void send_line(struct control_peer *p, const char *line, size_t n)
+static void on_readable(void *context);
+static void on_writable(void *context);
+
+static void attend(struct control_peer *p)
 {
-    struct iovec parts[2] = {{(void *)line, n}, {(void *)"\n", 1}};
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
-    if (sendmsg(p->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)n + 1)
+    struct loop *l = p->control->loop;
+    loop_unwatch(l, p->watch);
+    p->watch = p->out.len ? loop_watch_writable(l, p->fd, on_writable, p)
+               : p->waits ? NULL
+                          : loop_watch_readable(l, p->fd, on_readable, p);
+    if (!p->watch && !p->waits)
         p->gone = true;
 }
 
-/* One line after the other, until it waits, is gone, or has said no more. */
+/* Sends of its answer what it takes now. */
+static void flush(struct control_peer *p)
+{
+    ssize_t n = send(p->fd, p->out.data, p->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        p->gone = true;
+    else if (n == (ssize_t)p->out.len)
+        buf_free(&p->out);
+    else if (n > 0)
+        buf_consume(&p->out, (size_t)n);
+}
+
+static void send_line(struct control_peer *p, const char *line, size_t n)
+{
+    if (buf_append(&p->out, line, n) && buf_append(&p->out, "\n", 1))
+        flush(p);
+    else
+        p->gone = true;
+}
+
+/* One line after the other, until it waits, has an answer to take, is gone, or has said no more. */
 static void read_lines(struct control_peer *p)
 {
     struct control *c = p->control;
     p->busy = true;
-    while (!p->waits && !p->gone) {
+    while (!p->waits && !p->out.len && !p->gone) {
         unsigned char *end = p->in.len ? memchr(p->in.data, '\n', p->in.len) : NULL;
         size_t n = end ? (size_t)(end - p->in.data) : p->in.len;
         if (n > CONTROL_LINE_MAX) {
-            send_line(p, TOO_LONG, sizeof TOO_LONG - 1);
+            send_line(p, too_long, sizeof too_long - 1);
             p->gone = true;
         }
         if (!end || p->gone)
@@ -124,28 +156,28 @@ static void on_readable(void *context)
     read_lines(p);
 }
 
-static bool listen_to(struct control_peer *p)
+static void on_writable(void *context)
 {
-    if (!p->watch)
-        p->watch = loop_watch_readable(p->control->loop, p->fd, on_readable, p);
-    return p->watch;
+    struct control_peer *p = context;
+    flush(p);
+    if (!p->out.len)
+        attend(p);
+    read_lines(p);
 }
 
 void control_wait(struct control_peer *p, int what)
 {
     p->waits = what;
-    loop_unwatch(p->control->loop, p->watch);
-    p->watch = NULL;
+    attend(p);
     loop_timer_cancel(p->control->loop, &p->idle);
 }
 
 void control_answer(struct control_peer *p, const char *line, size_t n)
 {
     p->waits = 0;
-    send_line(p, line, n);
     be_active(p);
-    if (!listen_to(p))
-        p->gone = true;
+    send_line(p, line, n);
+    attend(p);
     if (!p->busy)
         loop_defer(p->control->loop, &p->more);
 }
@@ -184,25 +216,62 @@ static void add_peer(struct control *c, int fd)
     list_push(&c->peers, &p->node);
     c->count++;
     be_active(p);
-    if (!listen_to(p))
+    attend(p);
+    if (p->gone)
         drop(p);
+}
+
+static void turn_away(struct control *c, int fd, const char *why)
+{
+    close(fd);
+    if (log_allow(&c->refused, loop_now(c->loop)))
+        log_warn(c->log, "control socket: refused %s", why);
+}
+
+/* The connection stays in the backlog, so readiness would call us again at once, for ever. */
+static void back_off(struct control *c, int error)
+{
+    loop_unwatch(c->loop, c->watch);
+    c->watch = NULL;
+    loop_timer_set(c->loop, &c->retry, BACK_OFF);
+    if (log_allow(&c->failed, loop_now(c->loop)))
+        log_warn(c->log, "control socket: cannot accept: %s; trying again in %d ms",
+                 strerror(error), BACK_OFF);
 }
 
 static void on_connection(void *context)
 {
     struct control *c = context;
     int fd = accept4(c->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            back_off(c, errno);
         return;
+    }
+    if (!may_ask(fd)) {
+        turn_away(c, fd, "a connection of another user");
+        return;
+    }
     make_room(c);
-    if (may_ask(fd) && c->count < CONTROL_PEERS) {
+    if (c->count < CONTROL_PEERS) {
         add_peer(c, fd);
         return;
     }
-    close(fd);
-    if (log_allow(&c->refused, loop_now(c->loop)))
-        log_warn(c->log,
-                 "control socket: a connection of another user, or one too many, is refused");
+    (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    turn_away(c, fd, "a connection: all others wait for answers");
+}
+
+static bool listen_on(struct control *c)
+{
+    c->watch = loop_watch_readable(c->loop, c->socket.fd, on_connection, c);
+    return c->watch;
+}
+
+static void on_retry(struct timer *t)
+{
+    struct control *c = list_entry(t, struct control, retry);
+    if (!listen_on(c))
+        loop_timer_set(c->loop, &c->retry, BACK_OFF);
 }
 
 struct control *control_open(struct loop *loop, const char *path, const struct log *log,
@@ -213,13 +282,13 @@ struct control *control_open(struct loop *loop, const char *path, const struct l
     if (!c)
         return NULL;
     *c = (struct control){.loop = loop, .log = log, .line = line, .context = context};
+    c->retry.fire = on_retry;
     list_init(&c->peers);
     if (!unix_socket_listen(&c->socket, path, true, BACKLOG)) {
         free(c);
         return NULL;
     }
-    c->watch = loop_watch_readable(loop, c->socket.fd, on_connection, c);
-    if (!c->watch) {
+    if (!listen_on(c)) {
         control_close(c);
         errno = ENOMEM;
         return NULL;
@@ -233,6 +302,7 @@ void control_leave(struct control *c)
         return;
     while (!list_empty(&c->peers))
         drop(list_entry(c->peers.next, struct control_peer, node));
+    loop_timer_cancel(c->loop, &c->retry);
     loop_unwatch(c->loop, c->watch);
     unix_socket_drop(&c->socket);
     free(c);

@@ -21,8 +21,9 @@ void master_stop(struct master *m)
     for (size_t i = 0; i < m->plan->workers; i++) {
         struct child *s = &m->children[i];
         loop_timer_cancel(m->loop, &s->restart);
-        if (s->pid && s->channel >= 0)
-            channel_send(s->channel, CHANNEL_DRAIN, "");
+        /* one that is stuck takes no more messages at some time; the signal waits for it */
+        if (s->pid && !(s->channel >= 0 && channel_send(s->channel, CHANNEL_DRAIN, "")))
+            kill(s->pid, SIGTERM);
     }
     if (!m->running)
         loop_stop(m->loop);
@@ -112,7 +113,7 @@ static void on_hang_up(void *context)
         on_term(m);
     } else if (!m->stopping) {
         log_info(m->log, "reading the certificates anew (HUP)");
-        certificates_reload(m);
+        change_start(&m->certificates);
     }
 }
 
@@ -210,8 +211,8 @@ static bool set_up(struct master *m)
         return false;
     m->started = loop_now(m->loop);
     m->terminal = is_in_foreground();
-    round_init(&m->count, m->loop);
-    certificates_init(m);
+    if (!round_init(&m->count, m->loop, m->plan->workers) || !certificates_init(m))
+        return false;
     m->watchdog.fire = on_watchdog;
     if (m->notify.watchdog)
         loop_timer_set(m->loop, &m->watchdog, 0);
@@ -228,6 +229,7 @@ static void leave_loop(struct master *m)
 {
     children_free(m);
     certificates_free(m);
+    round_free(&m->count);
     if (!m->loop)
         return;
     loop_unwatch(m->loop, m->child);

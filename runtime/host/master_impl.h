@@ -1,11 +1,10 @@
-/* The parts of the master: its workers (children.c), its certificates (certificates.c), its control
- * socket (control.c, commands.c), and its life (master.c). */
+/* The parts of the master: its workers (children.c), what they change together (change.c,
+ * certificates.c), its control socket (control.c, commands.c), and its life (master.c). */
 #ifndef TIDEWIRE_HOST_MASTER_IMPL_H
 #define TIDEWIRE_HOST_MASTER_IMPL_H
 
-#include "base/buf.h"
 #include "bind/bind.h"
-#include "host/channel.h"
+#include "host/change.h"
 #include "host/control.h"
 #include "host/notify.h"
 #include "host/round.h"
@@ -25,19 +24,8 @@ struct child {
     uint64_t started;
     uint32_t backoff; /* ms */
     bool ready;
-    bool owes_certificates, owes_count; /* an answer to the round */
-    bool prepared;                      /* it has the certificates of the attempt */
-    size_t connections;                 /* as it said last */
-};
-
-/* An attempt to change all certificates: see certificates.c. */
-struct certificates {
-    struct round round;
-    struct buf bytes; /* of all files; empty: no attempt is under way */
-    int file;         /* the same for the workers; -1: none */
-    char error[1024]; /* why it fails; "": it does not */
-    bool again;       /* asked for in the middle of one: what was read may be old */
-    struct timer rotation;
+    bool counting;      /* it is asked for the number of its connections */
+    size_t connections; /* as it said last */
 };
 
 struct master {
@@ -54,8 +42,9 @@ struct master {
     size_t running;
     struct timer patience; /* with workers that do not end */
     struct watch *child, *term, *hang_up, *interrupt;
-    struct certificates certificates;
-    struct round count; /* of connections, for `status` */
+    struct change certificates;
+    struct timer rotation; /* of the keys of session tickets */
+    struct round count;    /* of connections, for `status` */
     struct control *control;
     uint64_t started;
     bool terminal; /* it was started in the foreground of one */
@@ -82,28 +71,13 @@ void children_reap(struct master *m); /* those that have ended */
 
 /* --- certificates.c --------------------------------------------------------------------------- */
 
-void certificates_init(struct master *m);
+bool certificates_init(struct master *m); /* with m->certificates, to be started from anywhere */
 void certificates_free(struct master *m);
-
-/* What there is to say against those in use; `each` gets a whole line. */
-void certificates_flaws(const struct master *m, void (*each)(void *context, const char *line),
-                        void *context);
-
-/* Reads all files anew; commands_certificates_done is called once, perhaps at once. When an attempt
- * is under way, another one follows. */
-void certificates_reload(struct master *m);
-bool certificates_busy(const struct master *m);
-
-void certificates_prepared(struct child *s, const char *text);
-void certificates_committed(struct child *s, const char *text);
-void certificates_died(struct child *s);
-bool certificates_rotate(struct master *m); /* the keys of tickets */
+bool certificates_rotate(struct master *m); /* the keys of tickets; false: no random numbers */
 
 /* --- commands.c ------------------------------------------------------------------------------- */
 
 void commands_line(void *master, struct control_peer *peer, struct slice line);
 void commands_certificates_done(struct master *m, const char *error); /* NULL: they are in use */
 void commands_counted(struct child *s, const char *text);
-void commands_died(struct child *s);
-
 #endif

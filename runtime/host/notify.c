@@ -10,9 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE                                                                                   \
-    1 /* seconds for a manager whose queue is full: it must not hold us up for long                \
-       */
+/* Seconds for a manager whose queue is full: it must not hold us up for long. */
+#define PATIENCE 1
 
 /* A number of the environment. false: it is none. */
 static bool read_number(const char *text, uint64_t *out)

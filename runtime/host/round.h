@@ -9,23 +9,31 @@
 
 struct round {
     unsigned number; /* of this question: answers to older ones count no more */
-    size_t waiting;  /* for so many workers */
     bool open;
+    bool *owes; /* for each worker: it is asked, and has not answered */
+    size_t workers, waiting;
     struct loop *loop;
     struct timer patience;
-    /* Once for each round; never from within round_open. `all`: everybody who lives has answered.
-     */
+    /* Once for each round; never from within round_open, round_ask or round_wait. `all`: everybody
+     * who lives has answered. */
     void (*done)(struct round *r, bool all);
 };
 
-void round_init(struct round *r, struct loop *loop);
+bool round_init(struct round *r, struct loop *loop, size_t workers); /* false: memory short */
+void round_free(struct round *r); /* without `done`; one that is zero is free */
 
-/* Asks anew; whoever is asked counts with round_owed, then round_asked waits for them. */
+/* Asks anew: round_ask for each who is asked, then round_wait for up to `ms`. */
 void round_open(struct round *r, void (*done)(struct round *r, bool all));
-void round_owed(struct round *r);
-void round_asked(struct round *r, uint32_t ms);
+void round_ask(struct round *r, size_t worker);
+void round_wait(struct round *r, uint32_t ms);
 
-void round_answered(struct round *r); /* one of them, or its end */
-void round_close(struct round *r);    /* without `done` */
+/* Is this question the one that is open, and the worker's answer still to come? */
+bool round_expects(const struct round *r, size_t worker, unsigned number);
+
+/* The worker has answered, or has ended; nothing if it owes nothing. May call `done`. */
+void round_settle(struct round *r, size_t worker);
+
+/* The numbers of those who have not answered: "0, 2". */
+void round_debtors(const struct round *r, char *text, size_t size);
 
 #endif

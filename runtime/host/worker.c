@@ -1,5 +1,5 @@
 #include "host/worker.h"
-#include "host/channel.h"
+#include "host/change.h"
 #include "net/loop.h"
 
 #include <signal.h>
@@ -68,31 +68,56 @@ static void on_term(void *context)
 
 /* --- what the master says --------------------------------------------------------------------- */
 
-/* Answers with the number of the question, so that the master knows which it is for. */
-static void answer(struct worker *w, enum channel_message type, const char *number,
-                   const char *text)
+static bool prepare_certificates(struct worker *w, struct slice bytes, char *error, size_t size)
 {
-    char line[1100];
-    snprintf(line, sizeof line, "%.16s%s%.1024s", number, *text ? " " : "", text);
-    channel_send(w->setup->channel, type, line);
+    return listen_prepare_certificates(w->setup->points, bytes, error, size);
 }
 
-static void prepare_certificates(struct worker *w, const char *number, int file)
+static void commit_certificates(struct worker *w)
 {
-    char why[1024] = "out of memory";
+    listen_commit_certificates(w->setup->points);
+}
+
+static void abandon_certificates(struct worker *w)
+{
+    listen_abandon_certificates(w->setup->points);
+}
+
+/* What changes in all workers together (change.h): this one's part. */
+static const struct part {
+    char letter;
+    bool (*prepare)(struct worker *w, struct slice bytes, char *error, size_t size);
+    void (*commit)(struct worker *w);
+    void (*abandon)(struct worker *w);
+} parts[] = {
+    {CHANGE_CERTIFICATES, prepare_certificates, commit_certificates, abandon_certificates},
+};
+
+static const struct part *part_of(const char *text)
+{
+    const struct part *p = parts;
+    while (p->letter != *text)
+        p++; /* the master is of the same build: it knows no others */
+    return p;
+}
+
+static void prepare(struct worker *w, const char *question, int file)
+{
+    char why[CHANGE_ERROR] = "out of memory or descriptors", answer[CHANGE_ERROR + 32];
     struct buf bytes = {0};
     bool ok = channel_file_read(file, &bytes);
     struct slice all = {(const char *)bytes.data, bytes.len};
-    ok = ok && listen_prepare_certificates(w->setup->points, all, why, sizeof why);
-    tls_wipe_bytes(&bytes);
-    answer(w, CHANNEL_PREPARED, number, ok ? "" : why);
+    ok = ok && part_of(question)->prepare(w, all, why, sizeof why);
+    tls_wipe_bytes(&bytes); /* there may be keys in it */
+    snprintf(answer, sizeof answer, "%.16s%s%s", question, ok ? "" : " ", ok ? "" : why);
+    channel_send(w->setup->channel, CHANNEL_PREPARED, answer);
 }
 
-static void count_connections(struct worker *w, const char *number)
+static void count_connections(struct worker *w)
 {
     char count[24];
     snprintf(count, sizeof count, "%zu", conn_set_count(vm_conns(w->setup->vm)));
-    answer(w, CHANNEL_COUNTED, number, count);
+    channel_send(w->setup->channel, CHANNEL_COUNTED, count);
 }
 
 static void on_channel(void *context)
@@ -112,17 +137,17 @@ static void on_channel(void *context)
         drain(w);
         break;
     case CHANNEL_PREPARE:
-        prepare_certificates(w, text, file);
+        prepare(w, text, file);
         break;
     case CHANNEL_COMMIT:
-        listen_commit_certificates(w->setup->points);
-        answer(w, CHANNEL_COMMITTED, text, "");
+        part_of(text)->commit(w);
+        channel_send(w->setup->channel, CHANNEL_COMMITTED, text);
         break;
     case CHANNEL_ABANDON:
-        listen_abandon_certificates(w->setup->points);
+        part_of(text)->abandon(w);
         break;
     case CHANNEL_COUNT:
-        count_connections(w, text);
+        count_connections(w);
         break;
     default:
         break;
@@ -198,6 +223,7 @@ static bool set_up(struct worker *w)
     w->term = loop_watch_signal(w->loop, SIGTERM, on_term, w);
     if (!w->channel || !w->term)
         return false;
+    sigprocmask(SIG_SETMASK, s->signals, NULL);
     vm_boot(s->vm, w->urls, count, on_booted, w);
     return true;
 }

@@ -6,9 +6,12 @@
 #include "bind/bind.h"
 #include "net/listener.h"
 
+#include <signal.h>
+
 struct worker_setup {
-    size_t index; /* 0 to workers - 1 */
-    int channel;  /* to the master */
+    size_t index;            /* 0 to workers - 1 */
+    int channel;             /* to the master */
+    const sigset_t *signals; /* those that are blocked; until then, it is all of them */
     struct vm *vm;
     const struct plan *plan;
     const struct listen_point *points;

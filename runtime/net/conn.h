@@ -192,14 +192,18 @@ enum conn_sent {
 enum conn_sent conn_send(struct conn *c, enum frame_opcode kind, const void *data, size_t n);
 enum conn_sent conn_ping(struct conn *c, const void *data, size_t n); /* n <= 125 */
 
-/* One message to many connections: framed, and compressed, once for all that can share it. `data`
- * is borrowed until broadcast_free. */
+/* One message to many connections: framed once for all of them, and compressed once for each sort
+ * of window that they have agreed to. `data` is borrowed until broadcast_free. */
+#define BROADCAST_SORTS 16 /* eight windows, of two routes that differ in level */
 struct broadcast {
     enum frame_opcode kind;
     const void *data;
     size_t len;
-    struct shared *plain, *compressed; /* made when first needed */
-    unsigned bits, level;              /* of `compressed` */
+    struct shared *plain; /* made when first needed, as these are */
+    struct {
+        struct shared *frame; /* NULL: no more of them */
+        unsigned bits, level;
+    } compressed[BROADCAST_SORTS];
 };
 void broadcast_init(struct broadcast *b, enum frame_opcode kind, const void *data, size_t n);
 void broadcast_free(struct broadcast *b);

@@ -1,5 +1,4 @@
-/* What a connection does in each phase: with readiness and input, with the end of input, with time.
- */
+/* What a connection does in each phase: with input, with the end of input, with time. */
 #include "net/conn_impl.h"
 
 /* --- phases ----------------------------------------------------------------------------------- */

@@ -1,5 +1,4 @@
-/* The PROXY protocol: what a trusted proxy says about its client, before the client's first byte.
- */
+/* The PROXY protocol: what a trusted proxy says of its client before the client's first byte. */
 #include "net/conn_impl.h"
 #include "wire/proxy_header.h"
 

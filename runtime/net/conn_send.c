@@ -97,8 +97,8 @@ void broadcast_free(struct broadcast *b)
 {
     if (b->plain)
         shared_unref(b->plain);
-    if (b->compressed)
-        shared_unref(b->compressed);
+    for (size_t i = 0; i < BROADCAST_SORTS && b->compressed[i].frame; i++)
+        shared_unref(b->compressed[i].frame);
 }
 
 static struct shared *plain_frame(struct broadcast *b)
@@ -113,21 +113,37 @@ static struct shared *plain_frame(struct broadcast *b)
     return b->plain;
 }
 
-static struct shared *compressed_frame(struct broadcast *b, struct deflater *deflater)
+static struct shared *compress(const struct broadcast *b, struct deflater *deflater)
 {
-    struct shared *s = shared_new();
-    if (!s || !deflater ||
-        !session_write_compressed(&s->frame, deflater, b->kind, b->data, b->len, NULL)) {
-        if (s)
-            shared_unref(s);
+    struct shared *s = deflater ? shared_new() : NULL;
+    if (s && !session_write_compressed(&s->frame, deflater, b->kind, b->data, b->len, NULL)) {
+        shared_unref(s);
         return NULL;
     }
-    return b->compressed = s;
+    return s;
 }
 
-/* The frame that this connection may have in common with others, or NULL: a client masks its own, a
- * window that is kept from message to message is its own too, and of several sorts of windows
- * only one is shared. */
+/* A client chooses its window, so there is a frame for each that one of them has: compressing for
+ * each connection what does not fit the first one would let that one slow down all others. */
+static struct shared *compressed_frame(struct conn *c, struct broadcast *b, unsigned bits,
+                                       unsigned level)
+{
+    size_t i = 0;
+    while (i < BROADCAST_SORTS && b->compressed[i].frame) {
+        if (b->compressed[i].bits == bits && b->compressed[i].level == level)
+            return b->compressed[i].frame;
+        i++;
+    }
+    if (i == BROADCAST_SORTS)
+        return NULL;
+    b->compressed[i].bits = bits;
+    b->compressed[i].level = level;
+    b->compressed[i].frame = compress(b, deflate_pool_deflater(&c->set->deflate_pool, bits, level));
+    return b->compressed[i].frame;
+}
+
+/* The frame that this connection may have in common with others, or NULL: a client masks its own,
+ * and a window that is kept from message to message is its own too. */
 static struct shared *frame_for(struct conn *c, struct broadcast *b)
 {
     struct deflate *deflate = c->session.deflate;
@@ -136,13 +152,7 @@ static struct shared *frame_for(struct conn *c, struct broadcast *b)
         return NULL;
     if (!deflate_wants(deflate, b->len))
         return plain_frame(b);
-    if (!deflate_is_shared(deflate, &bits, &level))
-        return NULL;
-    if (b->compressed)
-        return b->bits == bits && b->level == level ? b->compressed : NULL;
-    b->bits = bits;
-    b->level = level;
-    return compressed_frame(b, deflate_pool_deflater(&c->set->deflate_pool, bits, level));
+    return deflate_is_shared(deflate, &bits, &level) ? compressed_frame(c, b, bits, level) : NULL;
 }
 
 enum conn_sent conn_broadcast(struct conn *c, struct broadcast *b)

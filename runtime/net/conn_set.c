@@ -81,8 +81,7 @@ void conn_set_bound(struct conn_set *set, const struct conn_bounds *bounds)
     set->bounds = *bounds;
 }
 
-/* --- unfinished handshakes of each address -----------------------------------------------------
- */
+/* --- unfinished handshakes of each address ---------------------------------------------------- */
 
 /* The key of an address; len 0: it is not counted. */
 static struct slice key_of(const struct conn_set *set, const struct address *peer)

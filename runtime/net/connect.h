@@ -23,7 +23,8 @@ enum connect_error {
     CONNECT_ERR_LOST,      /* the connection ended before the answer was complete */
     CONNECT_ERR_TIMEOUT,   /* the text names the step that was not done in time */
     CONNECT_ERR_MEMORY,
-    CONNECT_ERR_CANCELLED, /* the set is draining or being freed */
+    CONNECT_ERR_CANCELLED, /* the set is draining or being freed; of an attempt that begins during a
+                              drain it is told after a moment, for who tries again and again */
 };
 
 struct connect_options {

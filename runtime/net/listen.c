@@ -159,6 +159,27 @@ static bool open_host(struct opening *r, struct tls_context *tls)
 
 /* --- wss -------------------------------------------------------------------------------------- */
 
+/* What clients have to show: the URL's own rule, else that of the settings, also for a listener
+ * with certificates of its own. A rule that did not count there would let in whom it is meant to
+ * stop. */
+static bool choose_clients(struct opening *r, struct tls_settings *out)
+{
+    const struct tls_settings *own = &r->asked.tls, *others = r->options->tls;
+    const char *ca = own->client_ca ? own->client_ca : others ? others->client_ca : NULL;
+    free(out->client_ca);
+    out->client_ca = ca ? strdup(ca) : NULL;
+    if (ca && !out->client_ca)
+        return FAIL(r, "out of memory");
+    out->client_optional =
+        r->asked.client_given ? own->client_optional : others && others->client_optional;
+    if (r->asked.client_given && !ca)
+        return FAIL(r,
+                    "cannot listen on %s: the option \"client\" needs the authorities of clients: "
+                    "client_ca=FILE",
+                    r->url);
+    return true;
+}
+
 static bool choose_settings(struct opening *r, struct tls_settings *out)
 {
     const struct tls_settings *own = &r->asked.tls, *others = r->options->tls;
@@ -169,17 +190,7 @@ static bool choose_settings(struct opening *r, struct tls_settings *out)
                     r->url);
     if (!tls_settings_copy(out, own->count ? own : others))
         return FAIL(r, "out of memory");
-    if (!own->count && r->asked.client_given) {
-        free(out->client_ca);
-        out->client_ca = own->client_ca ? strdup(own->client_ca) : NULL;
-        out->client_optional = own->client_optional;
-    }
-    if (r->asked.client_given && !out->client_ca)
-        return FAIL(r,
-                    "cannot listen on %s: the option \"client\" needs the authorities of clients: "
-                    "client_ca=FILE",
-                    r->url);
-    return true;
+    return choose_clients(r, out);
 }
 
 static struct tls_context *open_tls(struct opening *r)

@@ -188,7 +188,7 @@ void deferred_cancel(struct deferred *d)
     list_remove(&d->node);
 }
 
-static void on_readable(struct ev_loop *ev, ev_io *w, int events)
+static void on_io(struct ev_loop *ev, ev_io *w, int events)
 {
     struct watch *watch = w->data;
     (void)ev;
@@ -215,14 +215,25 @@ static struct watch *watch_new(void (*ready)(void *), void *context)
     return w;
 }
 
-struct watch *loop_watch_readable(struct loop *l, int fd, void (*ready)(void *), void *context)
+static struct watch *watch_io(struct loop *l, int fd, int events, void (*ready)(void *),
+                              void *context)
 {
     struct watch *w = watch_new(ready, context);
     if (!w)
         return NULL;
-    ev_io_init(&w->io, on_readable, fd, EV_READ);
+    ev_io_init(&w->io, on_io, fd, events);
     ev_io_start(l->ev, &w->io);
     return w;
+}
+
+struct watch *loop_watch_readable(struct loop *l, int fd, void (*ready)(void *), void *context)
+{
+    return watch_io(l, fd, EV_READ, ready, context);
+}
+
+struct watch *loop_watch_writable(struct loop *l, int fd, void (*ready)(void *), void *context)
+{
+    return watch_io(l, fd, EV_WRITE, ready, context);
 }
 
 struct watch *loop_watch_signal(struct loop *l, int signal, void (*ready)(void *), void *context)

@@ -29,7 +29,7 @@ uint64_t loop_turn(const struct loop *l);
 /* Milliseconds that the last whole turn took, from the end of its wait. */
 uint32_t loop_lag(const struct loop *l);
 
-/* Fires `ms` from now; moves the timer when it is set already. */
+/* Fires `ms` from this very moment, not from the turn's; moves the timer when it is set already. */
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t ms);
 void loop_timer_cancel(struct loop *l, struct timer *t);
 
@@ -48,6 +48,8 @@ void deferred_cancel(struct deferred *d);
  * NULL: memory short. loop_unwatch ends and frees it. */
 struct watch;
 struct watch *loop_watch_readable(struct loop *l, int fd, void (*ready)(void *context),
+                                  void *context);
+struct watch *loop_watch_writable(struct loop *l, int fd, void (*ready)(void *context),
                                   void *context);
 struct watch *loop_watch_signal(struct loop *l, int signal, void (*ready)(void *context),
                                 void *context);

@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from live import LiveServer, wait_until, write_app
@@ -94,7 +96,7 @@ except OSError:
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
         assert done.stdout == "b''\n", done
-        server.wait_log("control socket: a connection of another user")
+        server.wait_log("control socket: refused a connection of another user")
         assert talk(path, b'{"v":1,"command":"status"}')[0]["ok"]
 
 
@@ -233,6 +235,81 @@ def test_mute_and_deaf_peers_cost_nothing(live):
     for sock in (*mute, deaf):
         sock.close()
     assert ask(server, "status")["ok"]
+
+
+def stopped(server):
+    """Its only worker, which is made to answer nothing."""
+    worker, = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    return worker
+
+
+def test_more_than_may_wait(live, certificate):
+    cert, key = certificate
+    server = live(APP, listen=[f"wss://127.0.0.1:0?cert={cert}&key={key}"])
+    path = socket_of(server)
+    worker = stopped(server)
+    waiting = [Peer(reach(path)) for _ in range(16)]
+    for peer in waiting:
+        peer.send(b'{"v":1,"command":"certificates"}\n')
+    server.wait_log("reading the certificates anew", count=16)
+    with Peer(reach(path)) as late:
+        assert code_of(line_of(late)) == "busy"
+        with pytest.raises(Lost):
+            line_of(late)
+    assert command("status", path.parent) == (1, "", "tidewire: too many are asking; try again later\n")
+    before = server.descriptors(server.process.pid)
+    for peer in waiting[8:]:  # who does not wait for the answer costs nobody theirs
+        peer.sock.close()
+    os.kill(worker, signal.SIGCONT)
+    assert all(line_of(peer)["ok"] for peer in waiting[:8])
+    wait_until(lambda: server.descriptors(server.process.pid) <= before - 8)
+    assert ask(server, "status")["ok"]
+    for peer in waiting[:8]:
+        peer.sock.close()
+
+
+def test_answer_larger_than_what_a_socket_takes(live, certificate, tmp_path):
+    folder = tmp_path.joinpath(*["d" * 200] * 15)  # long names make a long answer
+    folder.mkdir(parents=True)
+    cert, key = (folder / path.name for path in certificate)
+    for to, path in zip((cert, key), certificate):
+        to.write_bytes(path.read_bytes())
+    pairs = ",".join([f'{{ cert = "{cert}", key = "{key}" }}'] * 100)
+    server = live(APP, config=f"{{ tls = {{ certificates = {{ {pairs} }} }}, limits = {{ handshake = 60, lag = 0 }} }}",
+                  listen=["wss://127.0.0.1:0"])
+    path = socket_of(server)
+    status, out, _ = command("status", "--json", path.parent)
+    assert status == 0 and len(out) > 300000
+    assert [c["file"] for c in json.loads(out)["certificates"]] == [str(cert)] * 100
+    with Peer(reach(path)) as patient, Peer(reach(path)) as deaf:
+        for peer in (patient, deaf):
+            peer.send(b'{"v":1,"command":"status"}\n' * 3)
+        assert ask(server, "status")["ok"], "nobody waits for them"
+        for _ in range(3):
+            assert len(line_of(patient)["certificates"]) == 100
+        deaf.sock.close()
+        assert ask(server, "status")["ok"]
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_no_descriptor_is_left(live):
+    server = live(APP)
+    master = server.process.pid
+    soft, hard = resource.prlimit(master, resource.RLIMIT_NOFILE)
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (server.descriptors(master), hard))
+    with Peer(reach(socket_of(server))) as peer:
+        peer.send(b'{"v":1,"command":"status"}\n')
+        server.wait_log("control socket: cannot accept: Too many open files")
+        before = cpu_seconds(master)
+        time.sleep(1)  # a span to measure in
+        assert cpu_seconds(master) - before < 0.25
+        resource.prlimit(master, resource.RLIMIT_NOFILE, (soft, hard))
+        assert line_of(peer)["ok"], "it was not forgotten"
 
 
 # --- commands --------------------------------------------------------------------------------------

@@ -131,9 +131,13 @@ def test_client_may_show_a_certificate(live, authority, stranger, alice, version
 def test_clients_of_the_settings(live, authority, alice):
     pair = authority.issue("a.example")
     server = live(APP, config=f"""{{ tls = {{ certificates = {{ {{ cert = "{pair.cert}", key = "{pair.key}" }} }},
-                                             client_ca = "{authority.file}" }} }}""", listen=["wss://127.0.0.1:0"])
-    assert told(server.urls[0], own=alice)[0] == "CN=alice,O=Example"
+                                             client_ca = "{authority.file}" }} }}""",
+                  listen=["wss://127.0.0.1:0", url_of(pair), url_of(pair, client="optional")])
+    for url in server.urls:
+        assert told(url, own=alice)[0] == "CN=alice,O=Example"
     refused(server.urls[0])
+    refused(server.urls[1])  # a certificate of its own is no way around the rule
+    assert told(server.urls[2]) == ["nobody"]
 
 
 def test_names_of_a_client(live, authority, tmp_path):

@@ -196,7 +196,7 @@ def test_worker_that_is_stuck_keeps_all_from_changing(live, served, pairs):
     server.wait_log("reading the certificates anew")
     asking.join(20)
     answer, = answers
-    assert code_of(answer) == "certificates" and "has not answered in 10 s" in answer["error"]["message"]
+    assert code_of(answer) == "certificates" and "has not answered in 5 s" in answer["error"]["message"]
     stuck.sock.close()
     busy, = (worker["pid"] for worker in ask(server, "status")["workers"] if worker["index"] ==
              int(answer["error"]["message"].split()[1]))
