@@ -138,15 +138,18 @@ static void wake_receiver(struct ws *w)
     task_resume(t);
 }
 
-/* To whoever waits in receive, else to `message`. vm->incoming is the message. */
-static void dispatch_message(struct ws *w)
+/* To whoever waits in receive, else to `message`. vm->incoming is the message. false: it is to be
+ * kept, since the coroutine that waited without a handler had been closed. */
+static bool dispatch_message(struct ws *w)
 {
     if (w->receiver) {
         wake_receiver(w);
     } else if (slot_has(w->slot, CB_MESSAGE)) {
         ws_run(w, "message", message_body);
     }
+    bool taken = !w->vm->incoming.data;
     w->vm->incoming.data = NULL;
+    return taken || !w->pull || w->told_to_close;
 }
 
 struct message *ws_inbox_shift(struct ws *w)
@@ -183,6 +186,16 @@ enum conn_sent ws_sent(struct ws *w, enum conn_sent sent)
     if (sent == CONN_OVERFLOW)
         discard_inbox(w);
     return sent;
+}
+
+static void inbox_unshift(struct ws *w, struct message *m)
+{
+    m->next = w->inbox.head;
+    if (!m->next)
+        w->inbox.tail = &m->next;
+    w->inbox.head = m;
+    w->inbox.count++;
+    w->inbox.bytes += m->len;
 }
 
 static void inbox_push(struct ws *w, enum frame_opcode kind, const unsigned char *data, size_t n)
@@ -225,7 +238,8 @@ static void on_message(struct conn *c, enum frame_opcode kind, const unsigned ch
     w->pumping = true;
     w->vm->incoming = (struct incoming){data, n, kind};
     ws_ref(w);
-    dispatch_message(w);
+    if (!dispatch_message(w))
+        inbox_push(w, kind, data, n);
     w->pumping = false;
     ws_pump(w);
     ws_unref(w);
@@ -235,8 +249,10 @@ static void dispatch_queued(struct ws *w)
 {
     struct message *m = ws_inbox_shift(w);
     w->vm->incoming = (struct incoming){m->data, m->len, m->kind};
-    dispatch_message(w);
-    free(m);
+    if (dispatch_message(w))
+        free(m);
+    else
+        inbox_unshift(w, m);
 }
 
 /* --- drain and close -------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@ import contextlib
 import threading
 
 import pytest
-from client import echo, quiet
+from client import echo, handshake_answer, quiet
 from live import wait_until
 from peer import BINARY, CLOSE, PING, PONG, TEXT, close_payload, frame
 
@@ -192,6 +192,35 @@ def test_what_waits_is_bounded(run, door):
     assert started.lines() == [str(sent + 1)]
 
 
+def test_a_closed_coroutine_takes_no_message_with_it(run, door):
+    server, gate = door(), door()
+    started = run("""
+        local ws, gate = tidewire.connect(arg[1]), tidewire.connect(arg[2])
+        local co = coroutine.create(function()
+            show "waits"
+            ws:receive()
+        end)
+        tidewire.spawn(function() show(coroutine.resume(co)) end)
+        gate:receive()
+        coroutine.close(co)
+        gate:send "closed"
+        gate:receive()
+        for _ = 1, 3 do show(ws:receive()) end
+    """, server.url(), gate.url())
+    guest, keeper = server.open(), gate.open()
+    started.wait_line("waits")
+    keeper.say(TEXT, "close it")
+    assert keeper.message() == "closed"
+    for word in ("one", "two", "three"):
+        guest.say(TEXT, word)
+    guest.say(PING)
+    assert guest.frame().opcode == PONG
+    keeper.say(TEXT, "go")
+    for each in (guest, keeper):
+        each.expect_close(1001, "going away")
+    assert started.lines() == ["waits", "false|cannot resume dead coroutine", "one|text", "two|text", "three|text"]
+
+
 def test_receive_times_out_and_others_go_on(run, door):
     server = door()
     started = run("""
@@ -259,14 +288,14 @@ def test_a_coroutine_that_is_closed_while_it_connects(run, door):
         collectgarbage()
         tidewire.connect(arg[2]):receive()
     """, server.url("/a"), server.url("/b"))
-    guests = {}
-    for _ in range(2):
-        guest = server.guest()
-        guests[guest.accept().split()[1]] = guest
-    guests["/a"].expect_close(1001, "going away")
-    guests["/b"].close(1000)
-    assert guests["/b"].closing() == (1000, "")
-    guests["/b"].sock.close()
+    abandoned = server.guest()
+    abandoned.request()
+    last = server.open()  # so the coroutine is closed
+    abandoned.send(handshake_answer()(abandoned))
+    abandoned.expect_close(1001, "going away")
+    last.close(1000)
+    assert last.closing() == (1000, "")
+    last.sock.close()
     assert started.lines() == ["suspended", "true", "false|cannot resume dead coroutine"]
 
 
