@@ -107,6 +107,31 @@ describe("the commands to a running app", function()
             { run("status", "--control", "", dir.path) })
     end)
 
+    it("do without the settings when the flag tells the place", function()
+        dir:write("tidewire.lua", "return {")
+        assert.equal(1, (run("status", dir.path)))
+        assert.equal(0, (run("reload", "--certificates", dir.path, "--control", "x.sock")))
+        assert.equal("x.sock", asked[1].path)
+    end)
+
+    it("do not trust who answers", function()
+        local strange = { 1, "", "tidewire: what answers at DIR/.tidewire.sock is no tidewire of this version\n" }
+        for _, answer in ipairs {
+            {}, { v = 1 }, { v = 1, ok = 1 }, { v = 1, ok = false }, { v = 1, ok = false, error = "why" },
+            { v = 1, ok = false, error = { message = 7 } }, { v = 1, ok = true }, { v = 1, ok = true, workers = {} },
+        } do
+            core.answer = answer
+            assert.same(strange, { run("status", dir.path) })
+        end
+        local message = "a\27[2Jb\0\194\155c\127\tin\nlines \195\164"
+        core.answer = { v = 1, ok = false, error = { code = "x", message = message } }
+        assert.same({ 1, "", "tidewire: a\\x1b[2Jb\\x00\\x9bc\\x7f\tin\nlines \195\164\n" },
+            { run("status", dir.path) })
+        core.answer = { v = 1, ok = true, certificates = { { file = "\27]0;x\7", names = "", ["until"] = "?" } } }
+        assert.same({ 0, "new certificates are in use\n  \\x1b]0;x\\x07: no names, until ?\n", "" },
+            { run("reload", "--certificates", dir.path) })
+    end)
+
     it("answer in JSON", function()
         local function decoded(...)
             local status, out, err = run(...)

@@ -11,7 +11,9 @@ local control = {}
 
 control.VERSION = 1
 
-local patience = 30 -- seconds for an answer; a busy worker is waited for up to 20
+local patience = 30 -- seconds for an answer; two reloads, each with a busy worker, may take 20
+
+local no_environment = function() end
 
 --- Where an app's socket is by default: beside its entry script, hidden, so that no route serves it.
 -- entry: from loader.locate.
@@ -20,9 +22,17 @@ function control.default_path(entry)
     return source.join(entry.root, name == "app" and ".tidewire.sock" or (".tidewire-%s.sock"):format(name))
 end
 
--- The setting that tells the place of the socket; or nil, a whole message, and whether it is a usage error.
+-- The setting that tells the place of the socket; or nil, a whole message, and whether it is a usage error. The
+-- flag is enough: the app can be asked also while its settings are being edited.
 local function setting(asked, root)
-    local resolved, message, _, is_usage = settings.load({ config = asked.config, control = asked.control }, root)
+    if asked.control then
+        local resolved, wrong = settings.resolve { flags = { control = asked.control }, getenv = no_environment }
+        if not resolved then
+            return nil, (report.plain(wrong)), true
+        end
+        return resolved.control
+    end
+    local resolved, message, _, is_usage = settings.load({ config = asked.config }, root)
     if not resolved then
         return nil, message, is_usage
     end
@@ -64,8 +74,17 @@ function control.locate(asked)
     return find_here()
 end
 
---- Asks for a command. Returns the answer, a table with `ok`, and its text; or nil, a whole message, and
--- a code.
+local function is_answer(value)
+    return type(value) == "table" and value.v == control.VERSION and (value.ok == true
+        or value.ok == false and type(value.error) == "table" and type(value.error.message) == "string")
+end
+
+local function misunderstood(path)
+    return (report.plain(("what answers at %s is no tidewire of this version"):format(path)))
+end
+
+--- Asks for a command. Returns the answer, a table with `ok` (and, when that is false, error.message), and its
+-- text; or nil, a whole message, and a code.
 function control.ask(path, command)
     local text, message, code = core.control_ask(path, json.encode { v = control.VERSION, command = command } .. "\n",
         patience)
@@ -73,13 +92,32 @@ function control.ask(path, command)
         if code == "gone" then
             message = "nobody answers there; is the app running?"
         end
-        return nil, report.plain(("cannot ask the app at %s: %s"):format(path, message)), code
+        return nil, (report.plain(("cannot ask the app at %s: %s"):format(path, message))), code
     end
     local answer = json.decode(text)
-    if type(answer) ~= "table" or answer.v ~= control.VERSION then
-        return nil, report.plain(("what answers at %s is no tidewire of this version"):format(path)), "version"
+    if not is_answer(answer) then
+        return nil, misunderstood(path), "version"
     end
     return answer, text
+end
+
+-- What comes from outside must not command the terminal: control characters but tab and line feed, C1's too.
+local function printable(text)
+    local function escape(bytes)
+        return ("\\x%02x"):format(bytes:byte(-1))
+    end
+    return (text:gsub("[%z\1-\8\11-\31\127]", escape):gsub("\xC2([\x80-\x9F])", escape))
+end
+
+-- Prints for people. Returns the exit status.
+local function tell(answer, streams, path, show)
+    local shown, text = false, report.plain(answer.ok and "" or answer.error.message)
+    if answer.ok then
+        shown, text = pcall(show, answer) -- one of another build may leave out what we look for
+        text = shown and text or misunderstood(path)
+    end
+    streams[shown and "out" or "err"]:write(printable(text))
+    return shown and 0 or 1
 end
 
 --- A command of the command line from end to end: asks, prints with `show(answer)` or as JSON, and returns
@@ -91,19 +129,20 @@ function control.run(asked, streams, command, show)
         answer, text, code = control.ask(path, command)
         message = text
     end
-    if asked.json then
-        streams.out:write(answer and text or json.encode {
+    if answer and not asked.json then
+        return tell(answer, streams, path, show)
+    elseif answer then
+        streams.out:write(text, "\n")
+        return answer.ok and 0 or 1
+    elseif asked.json then
+        streams.out:write(json.encode {
             v = control.VERSION, ok = false,
             error = { code = code or "control", message = (message:gsub("^tidewire: ", ""):gsub("\n$", "")) },
         }, "\n")
-    elseif not answer then
-        streams.err:write(message)
-    elseif answer.ok then
-        streams.out:write(show(answer))
     else
-        streams.err:write((report.plain(answer.error.message)))
+        streams.err:write(message)
     end
-    return answer and answer.ok and 0 or is_usage and 2 or 1
+    return is_usage and 2 or 1
 end
 
 --- A line for each certificate of an answer.

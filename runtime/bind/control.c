@@ -23,7 +23,9 @@ int control_ask(lua_State *L)
     }
     int why = errno;
     lua_pushnil(L);
-    lua_pushstring(L, why == EPIPE ? "it has ended without an answer" : strerror(why));
+    lua_pushstring(L, why == EPIPE                        ? "it has ended without an answer"
+                      : why == ETIMEDOUT || why == EAGAIN ? "it does not answer in time"
+                                                          : strerror(why));
     lua_pushstring(L, why == ENOENT || why == ECONNREFUSED ? "gone" : "control");
     return 3;
 }

@@ -268,15 +268,6 @@ static void make_headers(lua_State *L, const struct request *r)
     request_push_headers(L, &head);
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.len && (*s.ptr == ' ' || *s.ptr == '\t'))
-        s.ptr++, s.len--;
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 static struct slice unquote(struct slice s)
 {
     if (s.len >= 2 && s.ptr[0] == '"' && s.ptr[s.len - 1] == '"')
@@ -298,11 +289,11 @@ static void read_cookies(lua_State *L, struct slice list)
             continue;
         size_t name_len = (size_t)(equal - pair.ptr);
         struct slice value = {equal + 1, pair.len - name_len - 1};
-        push_slice(L, trim((struct slice){pair.ptr, name_len}));
+        push_slice(L, http_trim((struct slice){pair.ptr, name_len}));
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) == LUA_TNIL) {
             lua_pop(L, 1);
-            push_slice(L, unquote(trim(value)));
+            push_slice(L, unquote(http_trim(value)));
             lua_rawset(L, -3);
         } else {
             lua_pop(L, 2);

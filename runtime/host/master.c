@@ -249,6 +249,9 @@ void master_leave(struct master *m)
 
 static void tear_down(struct master *m)
 {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL); /* the files of its sockets are removed in any case */
     control_close(m->control);
     leave_loop(m);
     notify_close(&m->notify);

@@ -230,6 +230,9 @@ static bool set_up(struct worker *w)
 
 static void tear_down(struct worker *w)
 {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL); /* who tells it to end once more does not make it a crash */
     stop_listening(w);
     vm_free(w->setup->vm);
     loop_unwatch(w->loop, w->channel);

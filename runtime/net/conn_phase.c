@@ -163,15 +163,22 @@ static void heard(struct conn *c)
     conn_arm(c); /* from waiting for the Pong to the next Ping, which may be due sooner */
 }
 
+/* What comes while a request is being answered has to be kept: no more of it than there is room
+ * for. */
+static size_t room_to_read(const struct conn *c)
+{
+    return c->phase == PHASE_ANSWERING ? CONN_HELD_MAX - (c->held.len - c->held_at) : CONN_RX_SIZE;
+}
+
 static void on_readable(struct conn *c)
 {
-    size_t got = 0;
+    size_t got = 0, room = room_to_read(c);
     c->read_again = false;
-    switch (c->stream.ops->read(&c->stream, c->set->rx, CONN_RX_SIZE, &got)) {
+    switch (c->stream.ops->read(&c->stream, c->set->rx, room, &got)) {
     case STREAM_OK:
         heard(c);
         input(c, c->set->rx, got);
-        if (c->phase != PHASE_DEAD && (got == CONN_RX_SIZE || c->stream.ops->pending(&c->stream))) {
+        if (c->phase != PHASE_DEAD && (got == room || c->stream.ops->pending(&c->stream))) {
             c->read_again = true;
             conn_later(c);
         }

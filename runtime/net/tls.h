@@ -29,8 +29,9 @@ void tls_settings_free(struct tls_settings *s);
 
 /* --- contexts --------------------------------------------------------------------------------- */
 
-/* Certificates, keys and settings of a listener. Connections are made with what it has at that
- * time, and keep that. It must outlive the handshakes of its connections. */
+/* Certificates, keys and settings of a listener. Connections keep what it has when they begin; only
+ * one by name is chosen when the client has told the name, of those that are in use by then. It
+ * must outlive the handshakes of its connections. */
 struct tls_context;
 
 /* Without certificates yet. `scope` tells listeners apart: a session of one is not resumed at
@@ -56,7 +57,7 @@ struct tls_description {
     const char *file;
     char names[512];
     char until[16];   /* 2026-11-22 */
-    const char *flaw; /* "has expired" or "is not valid yet"; NULL: none */
+    const char *flaw; /* "has expired", why else clients will not like it; NULL: none */
 };
 bool tls_context_describe(const struct tls_context *t, size_t i, struct tls_description *out);
 

@@ -43,7 +43,7 @@ static bool use_pair(SSL_CTX *ctx, const struct tls_source *cert, const struct t
     STACK_OF(X509) *rest = NULL;
     X509 *x = tls_parse_chain(cert, &rest);
     EVP_PKEY *k = x ? tls_parse_key(key) : NULL;
-    bool ok = k && tls_check_pair(x, k, key);
+    bool ok = k && tls_check_pair(x, k, cert, key);
     if (ok && SSL_CTX_use_cert_and_key(ctx, x, k, rest, 1) != 1) {
         snprintf(cert->error, cert->error_size, "cannot use the certificate \"%s\": %s", cert->file,
                  ERR_reason_error_string(ERR_peek_error()));

@@ -56,7 +56,10 @@ X509_STORE *tls_parse_authorities(const struct tls_source *source, STACK_OF(X509
 /* Says what is wrong with a file, from OpenSSL's errors. */
 void tls_refuse(const char *what, const struct tls_source *source);
 /* Is it the certificate's key? */
-bool tls_check_pair(X509 *cert, EVP_PKEY *key, const struct tls_source *of_key);
+bool tls_check_pair(X509 *cert, EVP_PKEY *key, const struct tls_source *of_cert,
+                    const struct tls_source *of_key);
+/* Is it a key that ordinary clients can make use of? With others, every handshake would fail. */
+bool tls_check_kind(const EVP_PKEY *key, const struct tls_source *of_key);
 
 /* --- tls_certificate.c: what a certificate says ----------------------------------------------- */
 

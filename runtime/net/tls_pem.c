@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -35,37 +36,42 @@ bool tls_append(struct buf *b, const void *bytes, size_t n)
     return n == 0 || buf_append(b, bytes, n);
 }
 
-/* Room for all of it at once: growing would leave copies of a key behind in freed memory. */
-static int read_all(int fd, struct buf *out)
+/* NULL: it is read; else why not. There is room for all of it from the start: growing would leave
+ * copies of a key behind in freed memory. */
+static const char *read_all(int fd, struct buf *out)
 {
-    if (!buf_reserve(out, TLS_FILE_MAX + 1))
-        return ENOMEM;
-    for (size_t start = out->len;;) {
-        ssize_t n = read(fd, out->data + out->len, TLS_FILE_MAX + 1 - (out->len - start));
+    struct stat st;
+    if (fstat(fd, &st))
+        return strerror(errno);
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? strerror(EISDIR) : "it is no regular file";
+    if (st.st_size > TLS_FILE_MAX)
+        return "it is larger than 1 MiB";
+    size_t room = (size_t)st.st_size + 1; /* one more, to see its end */
+    if (!buf_reserve(out, room))
+        return strerror(ENOMEM);
+    while (room) {
+        ssize_t n = read(fd, out->data + out->len, room);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return errno;
+        if (n <= 0)
+            return n ? strerror(errno) : NULL;
         out->len += (size_t)n;
-        if (out->len - start > TLS_FILE_MAX)
-            return EFBIG;
-        if (n == 0)
-            return 0;
+        room -= (size_t)n;
     }
+    return "it is just being written; try again when it is whole";
 }
 
 bool tls_read_file(const char *what, const char *file, struct buf *out, char *error, size_t size)
 {
     /* not waiting for a writer when somebody names a pipe */
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int why = fd < 0 ? errno : read_all(fd, out);
+    const char *why = fd < 0 ? strerror(errno) : read_all(fd, out);
     if (fd >= 0)
         close(fd);
-    if (!why)
-        return true;
-    snprintf(error, size, "cannot read the %s \"%s\": %s", what, file,
-             why == EFBIG ? "it is larger than 1 MiB" : strerror(why));
-    return false;
+    if (why)
+        snprintf(error, size, "cannot read the %s \"%s\": %s", what, file, why);
+    return !why;
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -77,22 +83,36 @@ static void tell(const char *what, const struct tls_source *source, const char *
     ERR_clear_error();
 }
 
+/* What OpenSSL's errors mean to whoever has named the file; NULL: nothing better than their text.
+ */
+static const char *meaning(unsigned long code)
+{
+    switch (ERR_GET_LIB(code)) {
+    case ERR_LIB_PEM:
+        return ERR_GET_REASON(code) == PEM_R_NO_START_LINE ? "it is no PEM file"
+                                                           : "it is cut off or damaged";
+    case ERR_LIB_ASN1:
+        return "it is damaged";
+    case ERR_LIB_OSSL_DECODER:
+        return "it is no key in PEM, or not a whole one";
+    case ERR_LIB_PROV:
+    case ERR_LIB_EVP:
+        return "it is encrypted or damaged; a key without a passphrase is needed";
+    case ERR_LIB_SSL:
+        return ERR_GET_REASON(code) == SSL_R_EE_KEY_TOO_SMALL
+                   ? "its key is too short; RSA takes 2048 bits or more"
+                   : NULL;
+    default:
+        return NULL;
+    }
+}
+
 void tls_refuse(const char *what, const struct tls_source *source)
 {
     unsigned long code = ERR_peek_error(); /* the cause; what follows tells who noticed */
-    const char *reason = ERR_reason_error_string(code);
-    if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
-        reason = "it is not the certificate's key";
-    else if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH)
-        reason = "it is not the certificate's key";
-    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
-        reason = "it is no PEM file";
-    else if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER)
-        reason = "it is no key in PEM";
-    else if (ERR_GET_LIB(code) == ERR_LIB_PROV || ERR_GET_LIB(code) == ERR_LIB_EVP)
-        reason = "it is encrypted or damaged; a key without a passphrase is needed";
-    else if (ERR_GET_LIB(code) == ERR_LIB_ASN1)
-        reason = "it is damaged";
+    const char *reason = meaning(code);
+    if (!reason)
+        reason = ERR_reason_error_string(code);
     tell(what, source, reason ? reason : "unknown error");
 }
 
@@ -160,12 +180,33 @@ EVP_PKEY *tls_parse_key(const struct tls_source *source)
     return key;
 }
 
-bool tls_check_pair(X509 *cert, EVP_PKEY *key, const struct tls_source *of_key)
+bool tls_check_pair(X509 *cert, EVP_PKEY *key, const struct tls_source *of_cert,
+                    const struct tls_source *of_key)
 {
-    ERR_clear_error();
+    char reason[1024];
     if (X509_check_private_key(cert, key) == 1)
         return true;
-    tls_refuse("key", of_key);
+    snprintf(reason, sizeof reason, "it is not the key of the first certificate in \"%s\"",
+             of_cert->file);
+    tell("key", of_key, reason);
+    return false;
+}
+
+bool tls_check_kind(const EVP_PKEY *key, const struct tls_source *of_key)
+{
+    static const char *const kinds[] = {"RSA", "RSA-PSS", "ED25519", "ED448"};
+    static const char *const curves[] = {"prime256v1", "secp384r1", "secp521r1"};
+    char curve[64] = "";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (EVP_PKEY_is_a(key, kinds[i]))
+            return true;
+    EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL);
+    for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+        if (strcmp(curve, curves[i]) == 0)
+            return true;
+    tell(
+        "key", of_key,
+        "clients know no keys of its kind; take RSA, Ed25519, or ECDSA with P-256, P-384 or P-521");
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,7 +217,7 @@ static bool add_certificate(struct set *set, const struct tls_source *cert,
     struct certificate *c =
         &set->certificates[set->count++]; /* half of one is freed like a whole */
     if (!(c->cert = tls_parse_chain(cert, &c->rest)) || !(c->key = tls_parse_key(key)) ||
-        !tls_check_pair(c->cert, c->key, key))
+        !tls_check_pair(c->cert, c->key, cert, key) || !tls_check_kind(c->key, key))
         return false;
     if (!accepts(set, c)) {
         tls_refuse("certificate", cert);
@@ -347,7 +348,7 @@ bool tls_context_describe(const struct tls_context *t, size_t i, struct tls_desc
 {
     if (!t->current || i >= t->current->count)
         return false;
-    const X509 *cert = t->current->certificates[i].cert;
+    X509 *cert = t->current->certificates[i].cert;
     *out = (struct tls_description){.file = t->settings.pairs[i].cert};
     tls_names_text(cert, out->names, sizeof out->names);
     tls_date_text(X509_get0_notAfter(cert), out->until);
@@ -355,6 +356,8 @@ bool tls_context_describe(const struct tls_context *t, size_t i, struct tls_desc
         out->flaw = "has expired";
     else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
         out->flaw = "is not valid yet";
+    else if (X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) != 1)
+        out->flaw = "is not meant for servers";
     return true;
 }
 

@@ -217,11 +217,11 @@ static bool receive_line(int fd, struct buf *answer, uint32_t ms)
         if (!wait_for(fd, POLLIN, ms))
             return false;
         if (answer->len > ANSWER_MAX || !buf_reserve(answer, 4096)) {
-            errno = ENOMEM;
+            errno = answer->len > ANSWER_MAX ? EMSGSIZE : ENOMEM;
             return false;
         }
         ssize_t n = recv(fd, answer->data + answer->len, 4096, MSG_DONTWAIT);
-        if (n == 0)
+        if (n == 0 || (n < 0 && errno == ECONNRESET))
             errno = EPIPE;
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             return false;
@@ -241,7 +241,8 @@ bool unix_socket_ask(const char *path, const char *line, size_t n, uint32_t ms, 
     int fd = unix_socket_connect(path);
     if (fd < 0)
         return false;
-    bool ok = send_all(fd, line, n, ms) && receive_line(fd, answer, ms);
+    /* who does not listen may have said why */
+    bool ok = (send_all(fd, line, n, ms) || errno == EPIPE) && receive_line(fd, answer, ms);
     int why = errno;
     close(fd);
     errno = why;

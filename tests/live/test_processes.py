@@ -259,6 +259,20 @@ def test_second_interrupt_ends_at_once(live):
     assert all(peer.rest() == b"" for peer in peers.values())
 
 
+def test_signal_to_the_whole_group_again_and_again(tmp_path):
+    """To workers that have just been forked as well, and to those that are about to end."""
+    path = tmp_path / "s.sock"
+    process = subprocess.Popen([binary(), "run", write_app(tmp_path, WHO), "--workers", "8", "--listen", f"unix:{path}"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline().startswith("listening")
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(0.001)
+    assert process.returncode == 0, process.communicate()[1]
+    assert not path.exists()
+    process.communicate()
+
+
 def test_listeners_of_every_kind_at_once(live, tmp_path, certificate):
     cert, key = certificate
     server = live(WHO, listen=["ws://127.0.0.1:0", "ws://[::1]:0", f"unix:{tmp_path}/s.sock",
@@ -318,6 +332,28 @@ def test_standard_descriptors_that_are_closed(tmp_path):
     finally:
         process.terminate()
         assert process.wait() == 0
+
+
+def test_workers_draw_keys_of_their_own(live, door):
+    """What was one process before the fork must not hand out the same bytes twice."""
+    other = door()
+    live("""return tidewire.app {
+        routes = { ["/"] = { message = print } },
+        start = function()
+            tidewire.spawn(function()
+                local ws = assert(tidewire.connect(os.getenv "OTHER"))
+                for _ = 1, 20 do ws:send("same") end
+            end)
+        end,
+    }""", "--workers", "2", env={"OTHER": other.url()})
+    handshakes, masks = set(), set()
+    for _ in range(2):
+        guest = other.open()
+        handshakes.add(guest.field("sec-websocket-key"))
+        for _ in range(20):
+            masks.add(guest.take(2 + 4 + len("same"))[2:6])
+    assert len(handshakes) == 2
+    assert len(masks) == 40, "two equal ones are less likely than one in a million"
 
 
 def cpu_seconds(pid):

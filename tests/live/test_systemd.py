@@ -350,3 +350,19 @@ def test_reload_of_certificates(live, manager, certificate):
         assert told["RELOADING"] == "1" and int(told["MONOTONIC_USEC"]) > 0
         assert manager.next() == ready
     echoes(TlsPeer(connect(server.urls[0])))
+
+
+def test_stop_in_the_middle_of_a_reload(live, manager, certificate):
+    cert, key = certificate
+    server = live(APP, listen=[f"wss://127.0.0.1:0?cert={cert}&key={key}"], env={"NOTIFY_SOCKET": manager.name})
+    manager.until("READY")
+    worker, = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    for what, told in ((signal.SIGHUP, "RELOADING"), (signal.SIGTERM, "STOPPING")):
+        server.signal(what)
+        assert told in manager.next()
+    os.kill(worker, signal.SIGCONT)
+    server.wait_end()
+    manager.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.next()  # it does not get ready again

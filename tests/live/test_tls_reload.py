@@ -1,18 +1,22 @@
 """New certificates while the service runs: all of them, in all workers, or none."""
 
+import contextlib
 import os
 import pathlib
 import pty
+import re
 import signal
 import ssl
 import subprocess
 import threading
 import time
+from random import Random
 
 import pytest
 from authority import Authority, Dialled, client_context, copy, der, dial, replace, shown
 from live import LiveServer, wait_until, write_app
-from test_control import ask, code_of, command, socket_of
+from peer import Peer
+from test_control import ask, code_of, command, line_of, reach, socket_of
 
 APP = """return {
     open = function(ws) ws:send((ws.id:match("^%x+"))) end,
@@ -115,8 +119,8 @@ def test_answer_tells_what_is_in_use(live, authority, tmp_path):
 
 
 @pytest.mark.parametrize("spoil, why", [
-    ("key", "cannot use the key \"{key}\": it is not the certificate's key"),
-    ("cert", "cannot use the key \"{key}\": it is not the certificate's key"),
+    ("key", 'cannot use the key "{key}": it is not the key of the first certificate in "{cert}"'),
+    ("cert", 'cannot use the key "{key}": it is not the key of the first certificate in "{cert}"'),
     ("garbage in cert", 'cannot use the certificate "{cert}": it is no PEM file'),
     ("garbage in key", 'cannot use the key "{key}": it is no key in PEM'),
     ("cut cert", 'cannot use the certificate "{cert}": '),
@@ -125,7 +129,7 @@ def test_answer_tells_what_is_in_use(live, authority, tmp_path):
     ("missing key", 'cannot read the key "{key}": No such file or directory'),
     ("folder", 'cannot read the key "{key}": Is a directory'),
     ("too large", 'cannot read the key "{key}": it is larger than 1 MiB'),
-    ("pipe", 'cannot use the key "{key}": it is no key in PEM'),
+    ("pipe", 'cannot read the key "{key}": it is no regular file'),
 ])
 def test_bad_certificate_changes_nothing_and_says_why(live, served, pairs, tmp_path, spoil, why):
     other = copy(pairs[0], tmp_path / "tls", "other")
@@ -182,6 +186,19 @@ def test_worker_that_comes_later_has_the_new_ones(live, served, pairs):
     assert shown(server.urls[0]) == der(pairs[1])
 
 
+@contextlib.contextmanager
+def asking(server):
+    """A reload that is under way: what it answers will be in the list, once the context has ended."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(ask(server, "certificates")))
+    thread.start()
+    try:
+        server.wait_log("reading the certificates anew")
+        yield answers
+    finally:
+        thread.join(30)
+
+
 def test_worker_that_is_stuck_keeps_all_from_changing(live, served, pairs):
     server = serve(live, served, "--workers", "2")
     stuck = Dialled(dial(server.urls[0]))
@@ -190,17 +207,10 @@ def test_worker_that_is_stuck_keeps_all_from_changing(live, served, pairs):
     stuck.text("stick")
     server.wait_notes("stuck")
     replace(served, pairs[1])
-    answers = []
-    asking = threading.Thread(target=lambda: answers.append(ask(server, "certificates")))
-    asking.start()
-    server.wait_log("reading the certificates anew")
-    asking.join(20)
-    answer, = answers
-    assert code_of(answer) == "certificates" and "has not answered in 5 s" in answer["error"]["message"]
+    answer = ask(server, "certificates")
+    busy, = re.fullmatch("worker (.) has not answered in 5 s", answer["error"]["message"]).groups()
     stuck.sock.close()
-    busy, = (worker["pid"] for worker in ask(server, "status")["workers"] if worker["index"] ==
-             int(answer["error"]["message"].split()[1]))
-    os.kill(busy, signal.SIGKILL)
+    os.kill(ask(server, "status")["workers"][int(busy)]["pid"], signal.SIGKILL)
     server.wait_log("worker . is ready", count=2)
     assert {shown(server.urls[0]) for _ in range(10)} == {der(pairs[0])}
     by_socket(server)
@@ -209,28 +219,62 @@ def test_worker_that_is_stuck_keeps_all_from_changing(live, served, pairs):
 
 def test_worker_that_dies_in_the_middle(live, served, pairs):
     server = serve(live, served, "--workers", "2")
-    stuck = Dialled(dial(server.urls[0]))
-    stuck.upgrade("/")
-    stuck.message()
-    stuck.text("stick")
-    server.wait_notes("stuck")
+    mute = server.workers()[0]
+    os.kill(mute, signal.SIGSTOP)
     replace(served, pairs[1])
-    answers = []
-    asking = threading.Thread(target=lambda: answers.append(ask(server, "certificates")))
-    asking.start()
-    server.wait_log("reading the certificates anew")
-    counted = ask(server, "status")["workers"]  # one of them does not answer
-    assert len(counted) == 2
-
-    def cpu(pid):
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[11])
-    os.kill(max((worker["pid"] for worker in counted), key=cpu), signal.SIGKILL)
-    asking.join(20)
+    with asking(server) as answers:
+        assert len(ask(server, "status")["workers"]) == 2  # one of them does not answer
+        os.kill(mute, signal.SIGKILL)
     assert answers[0]["ok"], "all who live have them"
     server.wait_log("worker . is ready", count=2)
     assert {shown(server.urls[0]) for _ in range(10)} == {der(pairs[1])}
-    stuck.sock.close()
+
+
+def test_worker_that_is_born_in_the_middle(live, served, pairs):
+    server = serve(live, served, "--workers", "2")
+    mute, other = workers = server.workers()
+    os.kill(mute, signal.SIGSTOP)
+    replace(served, pairs[1])
+    with asking(server) as answers:
+        os.kill(other, signal.SIGKILL)
+        wait_until(lambda: set(server.workers()) - set(workers))
+        os.kill(mute, signal.SIGCONT)
+    assert answers[0]["ok"]
+    server.wait_log("worker . is ready", count=2)
+    assert {shown(server.urls[0]) for _ in range(10)} == {der(pairs[1])}
+
+
+def test_end_in_the_middle(live, served, pairs):
+    """Whoever waits for an answer has one, also for the attempt that will not come."""
+    server = serve(live, served)
+    worker, = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(reach(socket_of(server)))) for _ in range(2)]
+        for i, peer in enumerate(peers):
+            peer.send(b'{"v":1,"command":"certificates"}\n')
+            server.wait_log("reading the certificates anew", count=i + 1)
+        server.signal(signal.SIGTERM)
+        server.wait_log("stopping")
+        os.kill(worker, signal.SIGCONT)
+        assert line_of(peers[0])["ok"]
+        assert line_of(peers[1])["error"]["message"] == "it is stopping"
+    assert server.wait_end() == 0
+
+
+def test_workers_that_die_at_any_time(live, served, pairs):
+    server = serve(live, served, "--workers", "3")
+    random = Random(7)
+    for turn in range(30):
+        replace(served, pairs[turn % 3])
+        if turn % 5 == 0:
+            server.signal(signal.SIGHUP)
+            for worker in server.workers()[:1 + turn % 2]:
+                with contextlib.suppress(ProcessLookupError):  # it has been told already
+                    os.kill(worker, random.choice([signal.SIGKILL, signal.SIGTERM]))
+        assert ask(server, "certificates")["ok"]
+    wait_until(lambda: {w["state"] for w in ask(server, "status")["workers"]} == {"ready"})
+    assert {shown(server.urls[0]) for _ in range(20)} == {der(pairs[2])}
 
 
 def test_requests_at_once_are_all_answered(live, served, pairs):

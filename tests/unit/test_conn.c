@@ -89,20 +89,18 @@ static size_t heap_in_use(void)
  * the beginning of a message, nor an inflater of it. */
 static void dead_connection_keeps_little(void **state)
 {
-    char *half = calloc(1, 900 * KIB);
+    static const char more[100];
     size_t before;
     (void)state;
     seen.keeps = true;
-    int room = 4 << 20;
     assert_true(join());
-    setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     before = heap_in_use();
     SAY(UPGRADE);
     run_turns(loop, 3);
     say_frame(FRAME_TEXT | FRAME_RSV1, stored_block, sizeof stored_block);
     run_turns(loop, 2);
     for (int i = 0; i < 9; i++) {
-        say_frame(FRAME_CONTINUATION, half, 100);
+        say_frame(FRAME_CONTINUATION, more, sizeof more);
         run_turns(loop, 2);
     }
     assert_true(set->reassembly > 0);
@@ -110,11 +108,9 @@ static void dead_connection_keeps_little(void **state)
     run_turns(loop, 3);
     assert_int_equal(seen.closed, 1);
     assert_true(conn_is_compressed(seen.conn)); /* what was agreed stays told */
-    assert_true(heap_in_use() - before < 100 * KIB + 4 * KIB || !before);
-    deflate_pool_free(&set->deflate_pool);
+    deflate_pool_free(&set->deflate_pool);      /* where the inflater went back to */
     assert_true(heap_in_use() < before + 2 * KIB || !before);
     assert_over();
-    free(half);
 }
 
 /* In each phase there is something else to give back; a connection may outlive its set. */

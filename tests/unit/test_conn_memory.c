@@ -83,6 +83,25 @@ static void held_bytes_are_counted_exactly(void **state)
     assert_true(seen.requests > 50 && seen.messages > 10 && seen.crowded_out > 10);
 }
 
+/* --- what comes while a request is answered ------------------------------------------------------
+ */
+
+static void little_is_read_ahead_while_a_request_is_answered(void **state)
+{
+    static char bytes[200 * KIB];
+    (void)state;
+    int room = 4 << 20;
+    assert_true(join());
+    setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    SAY("GET /wait HTTP/1.1\r\n" FIELDS "\r\n");
+    run_turns(loop, 2);
+    for (int i = 0; i < 4; i++) {
+        say(bytes, sizeof bytes);
+        run_turns(loop, 3);
+        assert_true(seen.conn->held.len > 0 && seen.conn->held.len <= CONN_HELD_MAX);
+    }
+}
+
 /* --- memory short ----------------------------------------------------------------------------- */
 
 /* Two fragments of a compressed message, with a Ping in between and in pieces. */
@@ -174,6 +193,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, prepare, clean_up)
     const struct CMUnitTest tests[] = {
         TEST(held_bytes_are_counted_exactly),
+        TEST(little_is_read_ahead_while_a_request_is_answered),
         TEST(memory_short),
     };
     return cmocka_run_group_tests_name("conn_memory", tests, NULL, NULL);

@@ -201,6 +201,72 @@ static void asks(void **state)
     buf_free(&answer);
 }
 
+/* A child that says something to whoever comes, and leaves at once, without listening. */
+static pid_t turning_away(const char *path, const char *bytes)
+{
+    struct unix_socket s;
+    assert_true(unix_socket_listen(&s, path, true, 8));
+    pid_t child = fork();
+    if (child == 0) {
+        fcntl(s.fd, F_SETFL, 0);
+        int fd = accept(s.fd, NULL, NULL);
+        _exit(write(fd, bytes, strlen(bytes)) == (ssize_t)strlen(bytes) ? 0 : 1);
+    }
+    unix_socket_drop(&s);
+    return child;
+}
+
+static void hears_why_it_is_turned_away(void **state)
+{
+    struct buf answer = {0};
+    size_t n = 4 << 20; /* more than a socket takes: it is noticed while sending */
+    char *line = calloc(1, n);
+    int status;
+    (void)state;
+    assert_non_null(line);
+    pid_t child = turning_away(at("ask"), "busy\n");
+    assert_true(unix_socket_ask(at("ask"), line, n, 20000, &answer));
+    assert_int_equal(answer.len, 4);
+    assert_memory_equal(answer.data, "busy", 4);
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    buf_free(&answer);
+    child = turning_away(at("ask"), "");
+    assert_false(unix_socket_ask(at("ask"), line, n, 20000, &answer));
+    assert_int_equal(errno, EPIPE);
+    waitpid(child, &status, 0);
+    buf_free(&answer);
+    free(line);
+}
+
+/* A child that never stops talking. */
+static void endless_answer(void **state)
+{
+    struct buf answer = {0};
+    struct unix_socket s;
+    static char block[65536];
+    int status;
+    (void)state;
+    memset(block, 'x', sizeof block);
+    assert_true(unix_socket_listen(&s, at("ask"), true, 8));
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        fcntl(s.fd, F_SETFL, 0);
+        int fd = accept(s.fd, NULL, NULL);
+        while (write(fd, block, sizeof block) > 0)
+            ;
+        _exit(0);
+    }
+    unix_socket_drop(&s);
+    assert_false(unix_socket_ask(at("ask"), "hi\n", 3, 20000, &answer));
+    assert_int_equal(errno, EMSGSIZE);
+    assert_true(answer.cap < 16 << 20);
+    buf_free(&answer);
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +278,8 @@ int main(void)
         cmocka_unit_test(long_paths),
         cmocka_unit_test(impossible_paths),
         cmocka_unit_test(asks),
+        cmocka_unit_test(hears_why_it_is_turned_away),
+        cmocka_unit_test(endless_answer),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -35,6 +35,7 @@ struct wanted {
     long from, until;              /* seconds from now */
     const struct identity *issuer; /* NULL: itself */
     bool authority;
+    const char *key; /* "RSA:1024", "ED25519", or the name of a curve; NULL: P-256 */
 };
 
 static inline void add_extension(X509 *cert, int nid, const char *value)
@@ -45,9 +46,16 @@ static inline void add_extension(X509 *cert, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
+static inline EVP_PKEY *new_key(const char *kind)
+{
+    if (strncmp(kind, "RSA:", 4) == 0)
+        return EVP_RSA_gen((unsigned)atoi(kind + 4));
+    return strcmp(kind, "ED25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, kind) : EVP_EC_gen(kind);
+}
+
 static inline struct identity identity_new(struct wanted w)
 {
-    struct identity me = {X509_new(), EVP_EC_gen("P-256")};
+    struct identity me = {X509_new(), new_key(w.key ? w.key : "P-256")};
     const struct identity *issuer = w.issuer ? w.issuer : &me;
     X509_NAME *name = X509_get_subject_name(me.cert);
     unsigned char serial[8];
@@ -68,7 +76,8 @@ static inline struct identity identity_new(struct wanted w)
         add_extension(me.cert, NID_subject_alt_name, w.alternative);
     if (w.usage)
         add_extension(me.cert, NID_ext_key_usage, w.usage);
-    assert_true(X509_sign(me.cert, issuer->key, EVP_sha256()) > 0);
+    const EVP_MD *digest = EVP_PKEY_is_a(issuer->key, "ED25519") ? NULL : EVP_sha256();
+    assert_true(X509_sign(me.cert, issuer->key, digest) > 0);
     return me;
 }
 
@@ -141,6 +150,19 @@ static inline void folder_remove(const struct folder *f)
     char command[128];
     snprintf(command, sizeof command, "rm -r %s", f->path);
     assert_int_equal(system(command), 0);
+}
+
+/* Is it the text, with the file's name in the place of FILE? A text that ends in a blank is only
+ * the beginning. */
+static inline void assert_told(const char *error, const char *format, const char *file)
+{
+    char expected[512];
+    const char *mark = strstr(format, "FILE");
+    assert_non_null(mark);
+    snprintf(expected, sizeof expected, "%.*s%s%s", (int)(mark - format), format, file, mark + 4);
+    size_t n = strlen(expected);
+    if (expected[n - 1] == ' ' ? strncmp(error, expected, n) : strcmp(error, expected))
+        fail_msg("\"%s\" is not \"%s\"", error, expected);
 }
 
 /* --- a handshake ------------------------------------------------------------------------------ */
