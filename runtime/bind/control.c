@@ -10,6 +10,21 @@
 #define PREFIX ".tidewire"
 #define SUFFIX ".sock"
 
+static const char *reason(int error)
+{
+    switch (error) {
+    case EPIPE:
+        return "it has ended without an answer";
+    case ETIMEDOUT:
+    case EAGAIN: /* of connect */
+        return "it does not answer in time";
+    case EACCES:
+        return "permission denied; only its own user, and root, may ask";
+    default:
+        return strerror(error);
+    }
+}
+
 int control_ask(lua_State *L)
 {
     size_t n;
@@ -23,9 +38,7 @@ int control_ask(lua_State *L)
     }
     int why = errno;
     lua_pushnil(L);
-    lua_pushstring(L, why == EPIPE                        ? "it has ended without an answer"
-                      : why == ETIMEDOUT || why == EAGAIN ? "it does not answer in time"
-                                                          : strerror(why));
+    lua_pushstring(L, reason(why));
     lua_pushstring(L, why == ENOENT || why == ECONNREFUSED ? "gone" : "control");
     return 3;
 }
@@ -37,15 +50,17 @@ static bool is_control(const char *name)
            strcmp(name + n - suffix, SUFFIX) == 0;
 }
 
-/* Appends the path on top of the stack to the list below it, or drops it when nobody is there. */
+/* Appends the path on top of the stack to the list below it, or drops it when nobody is there. That
+ * of another user is there. */
 static void add_living(lua_State *L)
 {
     int fd = unix_socket_connect(lua_tostring(L, -1));
-    if (fd < 0) {
+    if (fd < 0 && errno != EACCES) {
         lua_pop(L, 1);
         return;
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 

@@ -8,8 +8,8 @@
  * message, and a code: "gone" when nobody answers there. Waits. */
 int control_ask(lua_State *L);
 
-/* control_find(folder): the paths of the control sockets in it, sorted, that somebody answers at.
- */
+/* control_find(folder): the paths of the control sockets in it, sorted, that somebody answers at,
+ * even if not to us. */
 int control_find(lua_State *L);
 
 #endif

@@ -101,7 +101,7 @@ void change_answered(struct change *c, size_t worker, enum channel_message type,
 {
     char *rest;
     unsigned long number = strtoul(text + 1, &rest, 10);
-    if (*text != c->kind->letter || number > UINT_MAX ||
+    if (*text != (char)c->kind->letter || number > UINT_MAX ||
         c->committing != (type == CHANNEL_COMMITTED) ||
         !round_expects(&c->round, worker, (unsigned)number))
         return;

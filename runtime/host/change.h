@@ -13,9 +13,12 @@
 
 struct master;
 
-/* What is changed, on the master's side; the workers' is in worker.c. */
+/* What can be changed: how the channel names it. No digit. */
+enum change_letter { CHANGE_CERTIFICATES = 'c' };
+
+/* The same on the master's side; the workers' is in worker.c. */
 struct change_kind {
-    char letter;       /* how the workers know it; no digit */
+    enum change_letter letter;
     const char *name;  /* for messages: "new certificates" */
     uint32_t patience; /* ms with a worker that is busy */
 

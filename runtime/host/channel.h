@@ -30,9 +30,6 @@ enum channel_message {
     CHANNEL_END = -1, /* channel_receive: the other side is gone */
 };
 
-/* What can be changed. */
-#define CHANGE_CERTIFICATES 'c'
-
 bool channel_open(int ends[2]); /* ends[0] is the master's */
 
 /* Longer texts are cut. false: the other side is gone, or takes nothing any more. */

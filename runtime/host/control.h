@@ -10,8 +10,10 @@
 #include <stddef.h>
 
 #define CONTROL_LINE_MAX (64 * 1024)
-#define CONTROL_PEERS 16   /* at once; then the one that has been silent the longest goes */
-#define CONTROL_IDLE 60000 /* ms until a silent one goes */
+/* Peers at once. For one more, the one that has been silent the longest goes; when all wait for
+ * answers, the new one is told that they are too many. */
+#define CONTROL_PEERS 16
+#define CONTROL_IDLE 60000 /* ms until one goes that is silent, or does not take its answer */
 
 struct control;
 struct control_peer;
@@ -25,7 +27,7 @@ struct control *control_open(struct loop *loop, const char *path, const struct l
 void control_close(struct control *c);
 void control_leave(struct control *c); /* of a child: the socket's file stays */
 
-/* Sends a line, without its line feed here. */
+/* Sends a line, without its line feed here. Of any length: the peer takes it as it can. */
 void control_answer(struct control_peer *p, const char *line, size_t n);
 
 /* The peer waits for `what` (not 0): its next line is not read before it has an answer. */

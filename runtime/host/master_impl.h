@@ -80,4 +80,5 @@ bool certificates_rotate(struct master *m); /* the keys of tickets; false: no ra
 void commands_line(void *master, struct control_peer *peer, struct slice line);
 void commands_certificates_done(struct master *m, const char *error); /* NULL: they are in use */
 void commands_counted(struct child *s, const char *text);
+
 #endif

@@ -85,7 +85,7 @@ static void abandon_certificates(struct worker *w)
 
 /* What changes in all workers together (change.h): this one's part. */
 static const struct part {
-    char letter;
+    enum change_letter letter;
     bool (*prepare)(struct worker *w, struct slice bytes, char *error, size_t size);
     void (*commit)(struct worker *w);
     void (*abandon)(struct worker *w);
@@ -93,24 +93,32 @@ static const struct part {
     {CHANGE_CERTIFICATES, prepare_certificates, commit_certificates, abandon_certificates},
 };
 
-static const struct part *part_of(const char *text)
-{
-    const struct part *p = parts;
-    while (p->letter != *text)
-        p++; /* the master is of the same build: it knows no others */
-    return p;
-}
-
-static void prepare(struct worker *w, const char *question, int file)
+static void prepare(struct worker *w, const struct part *part, const char *question, int file)
 {
     char why[CHANGE_ERROR] = "out of memory or descriptors", answer[CHANGE_ERROR + 32];
     struct buf bytes = {0};
     bool ok = channel_file_read(file, &bytes);
     struct slice all = {(const char *)bytes.data, bytes.len};
-    ok = ok && part_of(question)->prepare(w, all, why, sizeof why);
+    ok = ok && part->prepare(w, all, why, sizeof why);
     tls_wipe_bytes(&bytes); /* there may be keys in it */
     snprintf(answer, sizeof answer, "%.16s%s%s", question, ok ? "" : " ", ok ? "" : why);
     channel_send(w->setup->channel, CHANNEL_PREPARED, answer);
+}
+
+static void change(struct worker *w, enum channel_message type, const char *question, int file)
+{
+    const struct part *part = parts;
+    while (part->letter != (enum change_letter) * question)
+        if (++part == parts + sizeof parts / sizeof *parts)
+            return; /* but the master, of the same build, knows no others */
+    if (type == CHANNEL_PREPARE) {
+        prepare(w, part, question, file);
+    } else if (type == CHANNEL_COMMIT) {
+        part->commit(w);
+        channel_send(w->setup->channel, CHANNEL_COMMITTED, question);
+    } else {
+        part->abandon(w);
+    }
 }
 
 static void count_connections(struct worker *w)
@@ -125,7 +133,8 @@ static void on_channel(void *context)
     struct worker *w = context;
     char text[CHANNEL_TEXT_MAX + 1];
     int file;
-    switch (channel_receive(w->setup->channel, text, &file)) {
+    enum channel_message type = channel_receive(w->setup->channel, text, &file);
+    switch (type) {
     case CHANNEL_END:
         if (!w->draining)
             log_warn(w->setup->log, "the master process is gone; ending");
@@ -137,14 +146,9 @@ static void on_channel(void *context)
         drain(w);
         break;
     case CHANNEL_PREPARE:
-        prepare(w, text, file);
-        break;
     case CHANNEL_COMMIT:
-        part_of(text)->commit(w);
-        channel_send(w->setup->channel, CHANNEL_COMMITTED, text);
-        break;
     case CHANNEL_ABANDON:
-        part_of(text)->abandon(w);
+        change(w, type, text, file);
         break;
     case CHANNEL_COUNT:
         count_connections(w);

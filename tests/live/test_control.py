@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -98,6 +99,20 @@ except OSError:
         assert done.stdout == "b''\n", done
         server.wait_log("control socket: refused a connection of another user")
         assert talk(path, b'{"v":1,"command":"status"}')[0]["ok"]
+
+
+def test_app_of_another_user():
+    if os.geteuid():
+        pytest.skip("only root can become somebody else")
+    become = "import os, sys; os.setuid(65534); os.execve(int(sys.argv[1]), sys.argv[2:], os.environ)"
+    with tempfile.TemporaryDirectory() as folder, LiveServer(write_app(folder, APP)), open(binary(), "rb") as program:
+        os.chmod(folder, 0o755)
+        for args in ("status",), ("status", "."), ("reload", "--certificates"):
+            done = subprocess.run([sys.executable, "-c", become, str(program.fileno()), "tidewire", *args], cwd=folder,
+                                  pass_fds=[program.fileno()], capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr == ("tidewire: cannot ask the app at .tidewire.sock: permission denied; "
+                                   "only its own user, and root, may ask\n")
 
 
 def test_stale_socket_is_replaced(live, tmp_path):
