@@ -14,19 +14,19 @@ TEST_PACKAGES = $(PACKAGES) libcmocka-dev lua-busted lua-check clang-format open
 
 # --- sources, floor by floor (runtime/README.md) -------------------------------------------------
 
-BASE = buf log map
+BASE = buf log map metrics metrics_join
 WIRE = address deflate deflater extension forwarded frame handshake handshake_client http http_connect \
        http_write mask network proxy_header route session session_write uri utf8
-NET  = conn conn_http conn_out conn_phase conn_proxy conn_send conn_set conn_ws connect connect_talk dial inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
-BIND = app boot client control core folder json life modules publish request request_answer request_sender script task timer vm ws ws_events \
+NET  = conn conn_http conn_note conn_out conn_phase conn_proxy conn_send conn_set conn_ws connect connect_talk dial file_watch inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
+BIND = app boot check client control core digest folder heap json life limited modules publish reload request request_answer request_sender script task timer vm ws ws_events \
        ws_handshake ws_receive ws_timer
 HOST = certificates change channel children commands control exec master notify round worker
 FLOORS = host bind net wire base
 
-UNIT_BASE = buf list log map
+UNIT_BASE = buf list log map metrics
 UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
-UNIT_NET  = broadcast conn conn_memory connect connect_end connect_tls connect_way dial listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
+UNIT_NET  = broadcast conn conn_memory connect connect_end connect_tls connect_way dial file_watch listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
@@ -35,7 +35,7 @@ ARGPARSE   := $(shell $(LUA) -e 'print(package.searchpath("argparse", package.pa
 
 # `run`, `test`, `bench-*`, `fuzz` and `coverage` install what is missing; others say so
 ifeq ($(ARGPARSE),)
-ifneq ($(filter-out deps test-deps run test bench-% fuzz fuzz-% coverage lint clean,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps test-deps run demo test bench-% fuzz fuzz-% coverage lint clean,$(or $(MAKECMDGOALS),all)),)
 $(error Something is missing to build with: run `make deps` first)
 endif
 endif
@@ -59,7 +59,8 @@ SANITIZE = OPTIMISE="-O1 -g -fno-omit-frame-pointer" HARDEN=-fPIE \
 # the unit tests count what an input costs in comparisons: no clock, so no noise
 COUNTED  = -fsanitize-coverage=trace-cmp
 
-all: $B/tidewire
+# a recipe that does nothing, else make tells that there is nothing to do
+all: $B/tidewire ; @:
 
 objects = $(addprefix $B/$(1)/,$(addsuffix .o,$(2)))
 
@@ -108,7 +109,7 @@ $B/unit/%.o: tests/unit/%.c Makefile
 
 $B/base/%.o $B/wire/%.o: CFLAGS += $(COUNT)
 
-units: $(UNITS:%=$B/unit/%)
+units: $(UNITS:%=$B/unit/%) ; @:
 sanitized:
 	@$(MAKE) --no-print-directory B=build/sanitized $(SANITIZE) all units fuzzers
 optimised:
@@ -120,6 +121,11 @@ run: deps
 	@$(MAKE) --no-print-directory all
 	@exec $B/tidewire run $(APP) --listen $(LISTEN)
 
+# a handler rewritten twenty times under the feet of 1,000 clients, in 30 s (tests/reload/demo)
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/reload/demo/run $B/tidewire
+
 test: test-deps
 	@$(MAKE) --no-print-directory all sanitized optimised bench-tools npm
 	@$(PYTHON) tests/run
@@ -129,7 +135,7 @@ check-%: all sanitized optimised bench-tools npm
 check-lint check-floors check-fuzz check-names check-spec check-unit: check-%: all sanitized optimised
 	@$(PYTHON) tests/run $*
 
-npm: $B/npm-interop $B/npm-bench
+npm: $B/npm-interop $B/npm-bench ; @:
 $B/npm-%: tests/%/package-lock.json
 	@mkdir -p $(@D)
 	cd tests/$* && npm ci --silent --no-audit --no-fund
@@ -151,7 +157,7 @@ conformance-ws: test-deps
 # --- measuring (tests/bench/README.md) -----------------------------------------------------------
 
 BENCH      = $B/bench
-BENCH_LOAD = batch bench client conn histogram load
+BENCH_LOAD = answers batch bench client conn histogram hold load paced
 
 $(BENCH)/%.o: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
@@ -161,7 +167,7 @@ $(BENCH)/rawecho: $(BENCH)/rawecho.o $(BENCH)/bench.o
 $(BENCH)/probe: $(BENCH)/probe.o $(BENCH)/bench.o
 $(BENCH)/load $(BENCH)/rawecho $(BENCH)/probe:
 	$(call say,LINK) $(CC) $(LDFLAGS) -o $@ $^ -pthread
-bench-tools: $(addprefix $(BENCH)/,load rawecho probe)
+bench-tools: $(addprefix $(BENCH)/,load rawecho probe) ; @:
 
 bench-echo: test-deps
 	@$(MAKE) --no-print-directory all bench-tools $B/npm-bench
@@ -170,6 +176,9 @@ bench-echo: test-deps
 bench-memory: deps
 	@$(MAKE) --no-print-directory all bench-tools
 	@$(PYTHON) tests/bench/memory --tidewire $B/tidewire --load $(BENCH)/load
+bench-reload: deps
+	@$(MAKE) --no-print-directory all bench-tools
+	@$(PYTHON) tests/bench/reload --tidewire $B/tidewire --load $(BENCH)/load --json $B/bench-reload.json
 
 # --- fuzzing and coverage (tests/fuzz/README.md) --------------------------------------------------
 
@@ -186,7 +195,7 @@ $B/fuzz/%.o: tests/fuzz/%.c Makefile
 $(FUZZ:%=$B/fuzz/%): $B/fuzz/%: $B/fuzz/%.o $B/fuzz/fuzz.o $(if $(FUZZER),,$B/fuzz/replay.o) $B/libwire.a $B/libbase.a
 	$(call say,LINK) $(CC) $(LDFLAGS) $(FUZZER) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcrypto -lz
 $B/fuzz/session_client $B/fuzz/session_server: $B/fuzz/session.o $B/fuzz/session_model.o
-fuzzers: $(FUZZ:%=$B/fuzz/%)
+fuzzers: $(FUZZ:%=$B/fuzz/%) ; @:
 
 fuzz-build: FORCE
 	@tests/deps $(FUZZ_PACKAGES)
@@ -216,6 +225,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory conformance conformance-ws run test npm lint deps test-deps install clean
+.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory bench-reload conformance conformance-ws run demo test npm lint deps test-deps install clean
 FORCE:
 .SECONDARY:

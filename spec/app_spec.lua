@@ -68,6 +68,11 @@ describe("app.check", function()
         assert.equal(3, got.object.state_version)
     end)
 
+    it("has migrate, downgrade and the check of its own", function()
+        local got = check(with { migrate = noop, downgrade = print, check = pairs })
+        assert.same({ noop, print, pairs }, { got.migrate, got.downgrade, got.check })
+    end)
+
     it("gives each check an object of its own", function()
         assert.not_equal(check(handler).object, check(handler).object)
     end)
@@ -103,7 +108,8 @@ describe("app.check", function()
 
     it("tells fields that it does not have", function()
         assert.equal("routs: unknown field (did you mean `routes`?)", refused(app.declare { routs = {} }))
-        assert.equal("colour: unknown field; known are routes, timers, start, stop, state_version",
+        assert.equal("colour: unknown field; known are routes, timers, start, stop, state_version, "
+            .. "migrate, downgrade, check",
             refused(with { colour = 1 }))
         assert.equal("topics: options of topics (history, ttl, presence, slow) are not available in this version; "
             .. "topics as such need no declaration: use ws:subscribe and ws:publish",
@@ -128,7 +134,9 @@ describe("app.check", function()
     it("tells what is wrong with the rest", function()
         assert.equal("start: expected a function, got a table", refused(with { start = {} }))
         assert.equal("stop: expected a function, got a string", refused(with { stop = "x" }))
-        assert.equal("migrate: migration is not available in this version", refused(with { migrate = noop }))
+        assert.equal("migrate: expected a function, got a table", refused(with { migrate = {} }))
+        assert.equal("downgrade: expected a function, got a table", refused(with { downgrade = {} }))
+        assert.equal("check: expected a function, got a boolean", refused(with { check = true }))
         assert.equal("state_version: expected a whole number from 1, got 0", refused(with { state_version = 0 }))
         assert.equal("state_version: expected a whole number from 1, got 1.5", refused(with { state_version = 1.5 }))
         assert.equal('state_version: expected a whole number from 1, got "2"', refused(with { state_version = "2" }))

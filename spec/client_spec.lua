@@ -122,10 +122,8 @@ describe("tidewire.connect", function()
 
     it("tells misuse where it is", function()
         assert.equal("bad argument #1 to 'connect' (a URL expected, got nil)", misuse())
-        assert.equal([[bad argument #1 to 'connect' (ws://, wss:// or ws+unix: expected, got "http://h")]],
-            misuse "http://h")
-        assert.equal("bad argument #1 to 'connect' (a WebSocket URL has no fragment; in a path write %23, got "
-            .. '"wss://...@h/")', misuse "wss://user:pa#ss@h/")
+        assert.equal("bad argument #1 to 'connect' (a URL expected, got a table)", misuse {})
+        assert.equal("bad argument #2 to 'connect' (timeout: expected more than 0)", misuse("no URL", { timeout = 0 }))
         local many = {}
         for i = 1, 91 do
             many[i] = tostring(i)
@@ -152,7 +150,6 @@ describe("tidewire.connect", function()
             ["headers: at most 90 fields can be sent, got 91"] = { headers = { X = many } },
             ["sensitive: expected a list of names of headers, got a string"] = { sensitive = "X" },
             ['origin: expected an origin such as "https://app.example", got "a\\13\\10b"'] = { origin = "a\r\nb" },
-            ["tls: there is none with ws:"] = { tls = { verify = false } },
             ["tls.verfy: unknown field (did you mean `verify`?)"] = { tls = { verfy = false } },
             ["tls: cert and key go together"] = { tls = { cert = "c.pem" } },
             ["tls.verify: expected true or false, got a string"] = { tls = { verify = "no" } },
@@ -167,28 +164,47 @@ describe("tidewire.connect", function()
             ["limits.mesage: unknown limit (did you mean `message`?)"] = { limits = { mesage = 1 } },
             ["limits.drain: this limit concerns the whole process: set it in tidewire.lua"] =
                 { limits = { drain = 1 } },
-            ["reconnect.mx: unknown field; known are attempts, max, min"] = { reconnect = { mx = 1 } },
+            ["reconnect.mx: unknown field; known are attempts, gave_up, max, min"] = { reconnect = { mx = 1 } },
+            ["reconnect.gave_up: expected a function, got a boolean"] = { reconnect = { gave_up = true } },
+            ["reconnect.gave_up: without a handler, connect itself returns why it gave up"] =
+                { reconnect = { gave_up = print } },
             ["reconnect.min: 40 is above max, 30"] = { reconnect = { min = 40 } },
             ["reconnect.attempts: expected at least 1"] = { reconnect = { attempts = 0 } },
         } do
             assert.equal("bad argument #2 to 'connect' (" .. text .. ")", misuse("ws://h", opts))
         end
-        assert.equal("bad argument #2 to 'connect' (headers.authorization: the URL has user information, which is sent "
-            .. "as this field)", misuse("ws://u:p@h", { headers = { authorization = "Bearer x" } }))
-        assert.equal("bad argument #2 to 'connect' (proxy: a socket of this machine is not reached through one)",
-            misuse("ws+unix:/s", { proxy = "http://p" }))
     end)
 
-    it("tells what only C finds wrong with a URL", function()
+    it("returns what is wrong with a URL, which may come from a user", function()
+        local function refused(address, opts)
+            local ws, message, code, details = tidewire.connect(address, opts)
+            assert.is_nil(ws)
+            assert.same({ "url" }, { code, details })
+            assert.equal(0, #core.attempts)
+            return message
+        end
+        assert.equal('ws://, wss:// or ws+unix: expected, got "http://h"', refused "http://h")
+        assert.equal('ws://, wss:// or ws+unix: expected, got ""', refused("", { reconnect = true }))
+        assert.equal('a WebSocket URL has no fragment; in a path write %23, got "wss://...@h/"',
+            refused "wss://user:pa#ss@h/")
+        assert.equal('with the option tls a wss: URL expected, got "ws://h"', refused("ws://h", { tls = { ca = "a" } }))
+        assert.equal('with the option tls a wss: URL expected, got "ws+unix:/s"', refused("ws+unix:/s", { tls = {} }))
+        assert.equal('with the option proxy no socket of this machine expected, got "ws+unix:/s"',
+            refused("ws+unix:/s", { proxy = "http://p" }))
+        assert.equal("user information is sent as Authorization, which is among the headers already, got "
+            .. '"ws://...@h"', refused("ws://u:p@h", { headers = { authorization = "Bearer x" } }))
+    end)
+
+    it("returns what only C finds wrong with a URL", function()
         core.outcomes = { { nil, "a character must be percent-encoded", "url" } }
-        local ok, message = pcall(tidewire.connect, "ws://h/a|b")
-        assert.is_false(ok)
-        assert.equal([[bad argument #1 to 'connect' (a character must be percent-encoded, got "ws://h/a|b")]], message)
+        assert.same({ n = 4, nil, 'a character must be percent-encoded, got "ws://...@h/a|b"', "url", nil },
+            table.pack(tidewire.connect "ws://u:p@h/a|b"))
     end)
 
-    it("tells that it cannot wait", function()
+    it("tells that it cannot wait, whatever the URL is", function()
         core.blocked = "connect is not allowed while the app loads; do it in start(app)"
         assert.equal(core.blocked, misuse "ws://h")
+        assert.equal(core.blocked, misuse "no URL")
     end)
 end)
 

@@ -17,7 +17,7 @@ describe("handler.check", function()
     it("takes every callback, and functions that timers may name", function()
         assert.same({}, check {
             upgrade = noop, open = noop, message = noop, drain = noop, close = noop, error = noop,
-            tick = noop, flush_all = noop,
+            migrate = noop, downgrade = noop, tick = noop, flush_all = noop,
         })
         assert.same({}, check { run = noop })
         assert.same({}, check { open = noop })
@@ -46,6 +46,7 @@ describe("handler.check", function()
     it("tells a callback that is no function", function()
         assert.equal("r.message: expected a function, got a string", refused({ message = "x" }, "r"))
         assert.equal("open: expected a function, got a boolean", refused { message = noop, open = true })
+        assert.equal("migrate: expected a function, got a boolean", refused { message = noop, migrate = false })
     end)
 
     it("tells a callback that is misspelt", function()
@@ -53,6 +54,7 @@ describe("handler.check", function()
         assert.equal("on_message: unknown callback (did you mean `message`?)", refused { on_message = noop })
         assert.equal("onclose: unknown callback (did you mean `close`?)", refused { message = noop, onclose = noop })
         assert.equal("onOpen: unknown callback (did you mean `open`?)", refused { message = noop, onOpen = noop })
+        assert.equal("migrat: unknown callback (did you mean `migrate`?)", refused { message = noop, migrat = noop })
         assert.same({}, check { message = noop, mesages = noop, on_fire = noop })
     end)
 
@@ -61,11 +63,6 @@ describe("handler.check", function()
             .. "limits, origins, protocols, proxy", refused { message = noop, protocol = "chat" })
         assert.equal("[1]: unknown field; a handler has functions, compression, limits, origins, protocols, proxy",
             refused { message = noop, 5 })
-    end)
-
-    it("refuses options that there are not yet, unless they are off", function()
-        assert.equal("migrate: migration is not available in this version", refused { message = noop, migrate = noop })
-        assert.same({}, check { message = noop, migrate = false })
     end)
 
     it("takes proxy: a list, or false for none", function()

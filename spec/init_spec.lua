@@ -19,7 +19,7 @@ describe("the module tidewire", function()
         end
         table.sort(names)
         assert.same({
-            "after", "app", "connect", "files", "json", "log", "now", "publish", "refuse", "send",
+            "after", "app", "class", "connect", "files", "json", "log", "now", "publish", "refuse", "send",
             "sleep", "spawn", "version",
         }, names)
         assert.equal("0.1.0", tidewire.version)
@@ -56,6 +56,24 @@ describe("the module tidewire", function()
         assert.is_false(ok)
         assert.is_truthy(message:find("init_spec.lua:%d+: bad argument #1 to 'refuse' %(a status from 300 to 599 "
             .. "expected, got 200%)$"), message)
+    end)
+
+    it("declares classes, each generation its own", function()
+        local public, class = require "tidewire.public", require "tidewire.class"
+        local one, two = class.set(), class.set()
+        local name = "init_spec.Room"
+        local Room = public.new(one).class(name)
+        assert.equal(Room, one.declared[name])
+        assert.equal(Room, getmetatable(Room {}))
+        local other = public.new(two).class(name, tidewire.class "init_spec.Base")
+        assert.equal(other, two.declared[name])
+        assert.not_equal(Room, other)
+        local ok, message = pcall(function()
+            local declared = tidewire.class()
+            return declared
+        end)
+        assert.is_false(ok)
+        assert.is_truthy(message:find("init_spec.lua:%d+: bad argument #1 to 'class'"))
     end)
 
     it("has JSON", function()

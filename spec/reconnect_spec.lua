@@ -213,6 +213,85 @@ describe("reconnect with a handler", function()
         assert.same({}, calls "log")
     end)
 
+    it("counts as attempts those that failed and those whose connection did not last", function()
+        local outer = connect { min = 1, max = 30, attempts = 2 }
+        core.outcomes = { { ws } }
+        assert.equal(2, finish(outer, 1006)) -- the first attempt to come back
+        core.outcomes = { lost }
+        assert.equal(3, finish(outer, 1006)) -- the second: it failed
+        assert.same({ { "log", "warn", "not connecting again", { url = "ws://h/a", why = "gone" } } }, calls "log")
+        core.time = core.time + 30
+        core.outcomes = { lost, { ws } } -- the count begins anew
+        assert.equal(5, finish(outer, 1006))
+        assert.equal(5, finish(outer, 1006))
+        assert.same({ { "log", "warn", "not connecting again",
+            { url = "ws://h/a", why = "no connection has lasted (attempts: 2)" } } }, calls "log")
+        assert.same({}, pauses())
+    end)
+
+    describe("tells `gave_up`", function()
+        local told
+
+        local function connect_and_listen(attempts)
+            told = {}
+            return connect {
+                attempts = attempts,
+                gave_up = function(...)
+                    told[#told + 1] = table.pack(...)
+                end,
+            }
+        end
+
+        it("when attempts fail, as connect would", function()
+            local outer = connect_and_listen(2)
+            core.outcomes = { lost, answer(503) }
+            finish(outer, 1006)
+            assert.same({ { n = 4, ws, "answered", "status", { status = 503, headers = {}, body = "" } } }, told)
+            assert.equal(1, #calls "log") -- between the two
+        end)
+
+        it("when no connection lasts", function()
+            local outer = connect_and_listen(1)
+            core.outcomes = { { ws } }
+            finish(outer, 1006)
+            assert.same({}, told)
+            finish(outer, 1006)
+            assert.same({ { n = 4, ws, "no connection has lasted (attempts: 1)", "lost" } }, told)
+        end)
+
+        it("after a Close that ends it, behind `close`", function()
+            local outer = connect_and_listen()
+            handler.close = function(_, code)
+                told[#told + 1] = code
+            end
+            finish(outer, 1008)
+            assert.same({ 1008, { n = 3, ws, "closed with 1008: why", "closed" } }, told)
+        end)
+
+        it("not when somebody has called ws:close(), nor when the process ends", function()
+            local outer = connect_and_listen()
+            core.outcomes = { { nil, "the process ends", "cancelled" } }
+            finish(outer, 1006)
+            ws.told = true
+            finish(outer, 1006)
+            finish(outer, 1000)
+            ws.told = false
+            core.sleep = function()
+                ws.told = true
+            end
+            finish(outer, 1006)
+            assert.same({}, told)
+        end)
+
+        it("not when the first connection cannot be made", function()
+            connect_and_listen(1)
+            core.outcomes = { lost }
+            assert.is_nil(tidewire.connect("ws://h/", {
+                handler = handler, reconnect = { attempts = 1, gave_up = error },
+            }))
+        end)
+    end)
+
     it("comes back also when `close` raises", function()
         handler.close = function()
             error("in close", 0)

@@ -37,6 +37,11 @@ describe("settings.read_file", function()
         }]])
         assert.same({ listen = { "ws://[::1]:1" } }, read 'return { listen = "ws://[::1]:1" }')
         assert.same({}, read "return {}")
+        assert.same({ log = "warn" }, read 'return { log = "warn" }')
+        assert.same({ log = "warn" }, read 'return { log = { level = "warn" } }')
+        assert.same({ log_file = "chat/a.log" }, read 'return { log = { file = "a.log" } }')
+        assert.same({ log = "debug", log_file = "/var/log/a.log" },
+            read 'return { log = { level = "debug", file = "/var/log/a.log" } }')
     end)
 
     it("tells what is wrong", function()
@@ -55,6 +60,9 @@ describe("settings.read_file", function()
                 .. "(did you mean `ws://127.0.0.1:8080`?)"] = 'return { listen = { "8080" } }',
             ['log: expected one of debug, info, warn, error, got "warning"'] = 'return { log = "warning" }',
             ["log: expected one of debug, info, warn, error, got a function"] = "return { log = print }",
+            ["log.fiel: unknown field (did you mean `file`?)"] = 'return { log = { fiel = "a.log" } }',
+            ["log.file: expected the path of a file, got false"] = "return { log = { file = false } }",
+            ['log.level: expected one of debug, info, warn, error, got "loud"'] = 'return { log = { level = "loud" } }',
             ["limits.mesage: unknown limit (did you mean `message`?)"] = "return { limits = { mesage = 1 } }",
             ["limits.send_queue: 1 KiB is below one message (`message` is 1 MiB)"] =
                 'return { limits = { send_queue = "1 KiB" } }',
@@ -117,6 +125,7 @@ describe("settings.resolve", function()
         assert.same({
             listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
             log = { value = "info", from = "default" },
+            log_file = { from = "default" },
             proxies = { value = {}, from = "default" },
             workers = { value = 1, from = "default" },
             limits = { value = {}, from = "default" },
@@ -134,6 +143,7 @@ describe("settings.resolve", function()
         assert.same({
             listen = { value = { "ws://f:1" }, from = "chat/tidewire.lua" },
             log = { value = "warn", from = "chat/tidewire.lua" },
+            log_file = { from = "default" },
             proxies = { value = { "10.0.0.0/8" }, from = "chat/tidewire.lua" },
             workers = { value = 2, from = "chat/tidewire.lua" },
             limits = { value = { message = 5 }, from = "chat/tidewire.lua" },

@@ -1,4 +1,4 @@
-"""What all suites share: the modules of tests/support, and servers that end with their test."""
+"""What all suites share: the modules of tests/support, and servers and scripts that end with their test."""
 
 import contextlib
 import pathlib
@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 
-from tidewire import Server  # noqa: E402  the path is set above
+from script import Door, Script  # noqa: E402  the path is set above
+from tidewire import Server  # noqa: E402
 
 
 # under nohup it would be ignored, in what the tests start as well: that is a test's own matter
@@ -22,6 +23,28 @@ def serve():
     """serve(app, *args, listen=..., env=...) -> a running Server, stopped after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda *args, **options: stack.enter_context(Server(*args, **options))
+
+
+@pytest.fixture
+def script(tmp_path):
+    """script(SOURCE, *args, env=..., files=..., options=...) -> a Script under way."""
+    with contextlib.ExitStack() as stack:
+        def start(source, *args, **options):
+            started = Script(tmp_path, source, *args, **options)
+            stack.callback(started.stop)
+            return started
+        yield start
+
+
+@pytest.fixture
+def door():
+    """door(path=..., port=...) -> a Door; by default at a free port."""
+    with contextlib.ExitStack() as stack:
+        def make(**options):
+            made = Door(**options)
+            stack.callback(made.shut)
+            return made
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ local app = {}
 
 local declared = setmetatable({}, { __mode = "k" })
 
-local fields = { "routes", "timers", "start", "stop", "state_version" }
+local fields = { "routes", "timers", "start", "stop", "state_version", "migrate", "downgrade", "check" }
 
 --- tidewire.app { ... }: says that the table is a manifest. It is checked when the script has
 -- returned it. Misuse throws.
@@ -82,16 +82,19 @@ local function check_manifest(manifest, context)
         expect.fail("topics", "options of topics (history, ttl, presence, slow) are not available in this "
             .. "version; topics as such need no declaration: use ws:subscribe and ws:publish")
     end
-    if manifest.migrate ~= nil then
-        expect.fail("migrate", "migration is not available in this version")
-    end
     expect.only(manifest, fields, "")
+    local function optional(name)
+        return expect.optional_function(manifest[name], name)
+    end
     return {
         routes = check_routes(manifest.routes, context),
         timers = check_timers(manifest.timers),
-        start = expect.optional_function(manifest.start, "start"),
-        stop = expect.optional_function(manifest.stop, "stop"),
+        start = optional "start",
+        stop = optional "stop",
         state_version = check_state_version(manifest.state_version),
+        migrate = optional "migrate",
+        downgrade = optional "downgrade",
+        check = optional "check",
     }
 end
 
@@ -121,8 +124,8 @@ end
 --   folder   function(path) -> folder, or nil, a message that begins with the path (core.folder)
 --   encode   function(value) -> JSON text; throws
 -- Returns { routes = (sorted by pattern; see route.check), timers = { { name, every, run } },
--- start, stop, state_version, object = (what callbacks get as `app`) }, or nil and a
--- message that names the file and the field.
+-- start, stop, state_version, migrate, downgrade, check, object = (what callbacks get as `app`) }, or
+-- nil and a message that names the file and the field.
 function app.check(value, context)
     local checked, message = expect.catch(check, value, context)
     if not checked then

@@ -129,19 +129,21 @@ end
 -- --- connect -------------------------------------------------------------------------------------
 
 --- connect(url [, options]) -> ws; or nil, message, code, details. Waits until the connection is open
--- (RFC 6455 section 4.1). Misuse throws.
---   code     "name", "refused", "proxy", "tls", "status", "handshake", "lost", "timeout", "cancelled",
+-- (RFC 6455 section 4.1). Misuse throws; a string that is no URL, or not one that goes with the options, is none: it
+-- may come from a user.
+--   code     "url", "name", "refused", "proxy", "tls", "status", "handshake", "lost", "timeout", "cancelled",
 --            "memory"
 --   details  { status =, headers =, body = } when the server has answered
 -- User information in the URL is sent as `Authorization: Basic`, to the server of that URL alone.
 function client.connect(address, opts)
-    local u, want, wrong = options.check(address, opts)
-    if wrong then
-        error(wrong, 2)
+    local want, misuse = options.check(address, opts)
+    misuse = misuse or core.cannot_wait "connect"
+    if misuse then
+        error(misuse, 2)
     end
-    local why = core.cannot_wait "connect"
-    if why then
-        error(why, 2)
+    local u, wrong = options.read_url(address, want)
+    if not u then
+        return nil, wrong, "url"
     end
     local function try(more)
         return follow(want, u, more)
@@ -153,7 +155,7 @@ function client.connect(address, opts)
         ws, message, code, details = try()
     end
     if code == "url" then
-        error(("bad argument #1 to 'connect' (%s, got %s)"):format(message, expect.quote(url.hide_user(address))), 2)
+        message = options.bad_url(address, message) -- only C has found it
     end
     return ws, message, code, details
 end

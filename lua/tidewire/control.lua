@@ -11,7 +11,9 @@ local control = {}
 
 control.VERSION = 1
 
-local patience = 30 -- seconds for an answer; two reloads, each with a busy worker, may take 20
+-- Seconds for an answer. Several requests that wait for each other, each with a scout and a busy worker, may
+-- take a minute; one that waits for the end of the watch, and a canary for two, some more.
+local patience, long_patience = 90, 300
 
 local no_environment = function() end
 
@@ -83,11 +85,15 @@ local function misunderstood(path)
     return (report.plain(("what answers at %s is no tidewire of this version"):format(path)))
 end
 
---- Asks for a command. Returns the answer, a table with `ok` (and, when that is false, error.message), and its
--- text; or nil, a whole message, and a code.
-function control.ask(path, command)
-    local text, message, code = core.control_ask(path, json.encode { v = control.VERSION, command = command } .. "\n",
-        patience)
+--- Asks. request: a table with `command` and what belongs to it. Returns the answer, a table with `ok` (and, when
+-- that is false, error.message), and its text; or nil, a whole message, and a code.
+function control.ask(path, request)
+    local line = { v = control.VERSION }
+    for key, value in pairs(request) do
+        line[key] = value
+    end
+    local text, message, code = core.control_ask(path, json.encode(line) .. "\n",
+        request.wait and long_patience or patience)
     if not text then
         if code == "gone" then
             message = "nobody answers there; is the app running?"
@@ -101,36 +107,43 @@ function control.ask(path, command)
     return answer, text
 end
 
--- What comes from outside must not command the terminal: control characters but tab and line feed, C1's too.
-local function printable(text)
+--- What comes from outside must not command the terminal: control characters but tab and line feed, C1's too,
+-- are shown by their numbers.
+function control.printable(text)
     local function escape(bytes)
         return ("\\x%02x"):format(bytes:byte(-1))
     end
     return (text:gsub("[%z\1-\8\11-\31\127]", escape):gsub("\xC2([\x80-\x9F])", escape))
 end
 
--- Prints for people. Returns the exit status.
-local function tell(answer, streams, path, show)
-    local shown, text = false, report.plain(answer.ok and "" or answer.error.message)
-    if answer.ok then
-        shown, text = pcall(show, answer) -- one of another build may leave out what we look for
-        text = shown and text or misunderstood(path)
-    end
-    streams[shown and "out" or "err"]:write(printable(text))
-    return shown and 0 or 1
+local function plain_refusal(answer)
+    return (report.plain(answer.error.message))
 end
 
---- A command of the command line from end to end: asks, prints with `show(answer)` or as JSON, and returns
--- the exit status.
-function control.run(asked, streams, command, show)
+-- Prints for people. Returns the exit status.
+local function tell(answer, streams, path, show, refuse)
+    -- one of another build may leave out what we look for
+    local shown, text, is_printable = pcall(answer.ok and show or refuse, answer)
+    if not shown then
+        text = answer.ok and misunderstood(path) or plain_refusal(answer)
+    end
+    local done = shown and answer.ok
+    streams[done and "out" or "err"]:write(is_printable and text or control.printable(text))
+    return done and 0 or 1
+end
+
+--- A command of the command line from end to end: asks (see control.ask), prints for people with show(answer), or
+-- refuse(answer) when it is not ok (default: its message), or as JSON, and returns the exit status. Where these
+-- return true as a second result, control characters in their text are meant.
+function control.run(asked, streams, request, show, refuse)
     local answer, text, code
     local path, message, is_usage = control.locate(asked)
     if path then
-        answer, text, code = control.ask(path, command)
+        answer, text, code = control.ask(path, request)
         message = text
     end
     if answer and not asked.json then
-        return tell(answer, streams, path, show)
+        return tell(answer, streams, path, show, refuse or plain_refusal)
     elseif answer then
         streams.out:write(text, "\n")
         return answer.ok and 0 or 1

@@ -1,6 +1,7 @@
 --- The globals of an app: private to one generation, closed against typing errors, and without
 -- the ways out of the runtime (bytecode, C libraries, the debug library, os.exit).
 local chunk = require "tidewire.chunk"
+local class = require "tidewire.class"
 local nearest = require "tidewire.nearest"
 
 local environment = {}
@@ -143,6 +144,11 @@ local function add_loading(env, read, sources)
     end
 end
 
+-- Lua's own, but that the metatable may be a class. (getmetatable gives the class as it is.)
+local function set_metatable(object, ...)
+    return (class.set_metatable(2, object, ...))
+end
+
 --- A table of globals. options:
 --   libraries  from environment.libraries()
 --   package    the app's `package` table, or nil
@@ -159,6 +165,7 @@ function environment.new(options)
     for name, library in pairs(options.libraries) do
         env[name] = library
     end
+    env.setmetatable = set_metatable
     env._G = env
     env.package = options.package
     env.require = options.require

@@ -7,13 +7,10 @@ local proxies = require "tidewire.proxies"
 
 local handler = {}
 
-local callbacks = { "close", "drain", "error", "message", "open", "run", "upgrade" }
+local callbacks = { "close", "downgrade", "drain", "error", "message", "migrate", "open", "run", "upgrade" }
 
 --- Options that a handler carries, or the table of a route beside it.
 handler.options = { "compression", "limits", "origins", "protocols", "proxy" }
-
--- Options of the API that this version does not have.
-local later = { migrate = "migration" }
 
 local is_callback, is_option = {}, {}
 for _, name in ipairs(callbacks) do
@@ -21,15 +18,6 @@ for _, name in ipairs(callbacks) do
 end
 for _, name in ipairs(handler.options) do
     is_option[name] = true
-end
-
---- Fails when `value` has an option that this version does not have, unless it is turned off.
-function handler.refuse_later(value, path)
-    for name, what in pairs(later) do
-        if value[name] then
-            expect.fail(expect.field(path, name), "%s is not available in this version", what)
-        end
-    end
 end
 
 -- `onmessage` and `on_message` are what other APIs call `message`.
@@ -64,7 +52,7 @@ local function check_fields(value, path)
         expect.optional_function(value[name], expect.field(path, name))
     end
     for _, key in ipairs(expect.sorted_keys(value)) do
-        if not (is_callback[key] or is_option[key] or later[key]) then
+        if not (is_callback[key] or is_option[key]) then
             check_field(value, key, path)
         end
     end
@@ -138,7 +126,6 @@ end
 --- Checks the options in `value` (a handler or a route's table) and returns them: protocols,
 -- origins, limits, compression and proxy, each nil when absent.
 function handler.check_options(value, path)
-    handler.refuse_later(value, path)
     local function field(name, check)
         if value[name] ~= nil then
             return check(value[name], expect.field(path, name))

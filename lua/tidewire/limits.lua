@@ -38,6 +38,7 @@ local rows = {
     { name = "handler_slow", kind = "seconds", default = 0.05, scope = "route", later = true },
     { name = "handler", kind = "seconds", default = 0.5, scope = "route", later = true },
     { name = "heap", kind = "bytes", default = 512 * MiB, scope = "process", later = true },
+    { name = "load", kind = "seconds", default = 0.5, scope = "process" },
     { name = "drain", kind = "seconds", default = 30, scope = "process", zero = true },
 }
 

@@ -10,9 +10,9 @@ local modules = {}
 -- What means that there is no such file, and not that it cannot be read.
 local absent = { [source.ENOENT] = true, [source.ENOTDIR] = true, [source.EISDIR] = true }
 
--- Where a module's text is: nil and the paths that were tried, or text, path, and whether it is
--- the app's own.
-local function find(generation, name)
+--- Where a module's text is: nil and the paths that were tried, or text, path, and whether it is
+-- the app's own. Raises when there is a file that cannot be read.
+function modules.find(generation, name)
     local relative = name:gsub("%.", "/")
     local tried = {}
     local function try(path)
@@ -40,10 +40,21 @@ local function find(generation, name)
     return nil, tried
 end
 
+-- Of a version nothing is read from the disk any more.
+local function not_bundled(generation, name)
+    local version = generation.version and "version " .. generation.version or "the version that serves"
+    return ("module `%s` is not in %s: a version has what was there when it was made, of the modules that its files "
+        .. "require by a literal name, as in require %q, and when names are computed all that lie in the app's folder; "
+        .. "reload to get it in"):format(name, version, name)
+end
+
 local function not_found(generation, name, tried)
     local library = package.searchpath(name, package.cpath)
     if library then
         return ("module `%s` is a C library (%s); an app can require Lua modules only"):format(name, library)
+    end
+    if generation.bundle then
+        return not_bundled(generation, name)
     end
     local known = {}
     for module in pairs(generation.loaded) do
@@ -112,14 +123,45 @@ local function enter(main, ...)
     return main(...)
 end
 
+local function env_of(generation, own)
+    return own and generation.env or generation.library_env
+end
+
+-- Is the file below the app's root?
+local function is_below(generation, path)
+    local root = source.join(generation.root, "")
+    return generation.root == "." and path:sub(1, 1) ~= "/" or path:sub(1, #root) == root
+end
+
+--- Compiles a text before it is run, with the globals that it most likely will have. Returns nil, or the message.
+function modules.compile_ahead(generation, path, text)
+    local env = env_of(generation, is_below(generation, path))
+    local main, message = chunk.compile(text, path, env, generation.sources)
+    if not main then
+        return message
+    end
+    generation.compiled[path] = { main = main, text = text, env = env }
+    return nil
+end
+
+-- What was compiled ahead, once: a module that runs again gets variables of its own.
+local function compile(generation, text, path, env)
+    local ahead = generation.compiled[path]
+    generation.compiled[path] = nil
+    if ahead and ahead.text == text and ahead.env == env then
+        return ahead.main
+    end
+    return chunk.compile(text, path, env, generation.sources)
+end
+
 --- Compiles and runs a text as the module `name`; `own`: it is the app's. Returns what it returned;
 -- a syntax error is raised as it is.
 function modules.run(generation, name, text, path, own)
-    local env = own and generation.env or generation.library_env
-    local compiled, message = chunk.compile(text, path, env, generation.sources)
+    local compiled, message = compile(generation, text, path, env_of(generation, own))
     if not compiled then
         error(message, 0)
     end
+    generation.order[#generation.order + 1] = path
     if own then
         generation.files[#generation.files + 1] = path
     end
@@ -170,7 +212,7 @@ function modules.new_require(generation)
         local preload = generation.package.preload[name]
         local text, path, own
         if not preload then
-            text, path, own = find(generation, name)
+            text, path, own = modules.find(generation, name)
             if not text then
                 complain(generation, name, not_found(generation, name, path))
             end

@@ -1,18 +1,46 @@
---- From a path to a checked app: loads the script and judges what it returned. While that goes on,
--- core refuses everything that acts (send, publish, spawn, timers).
+--- From a path or a bundle to a checked app: loads the script and judges what it returned. While that goes
+-- on, core refuses everything that acts (send, publish, spawn, timers).
 local app = require "tidewire.app"
 local core = require "tidewire.core"
+local expect = require "tidewire.expect"
+local guard = require "tidewire.guard"
 local loader = require "tidewire.loader"
 local report = require "tidewire.report"
 
 local prepare = {}
 
-local function load_and_check(path, settings)
-    local generation, message, details = loader.load { app = path, public = require "tidewire" }
-    if not generation then
-        return nil, message, details
+-- The message about the app as a whole: nil, text, details.
+local function refused(generation, phase, message)
+    local text, details = report.plain(message)
+    details.file, details.phase = generation.file, phase
+    return nil, text, details
+end
+
+-- What was raised by the app's code while it was judged.
+local function raised(generation, phase, err, traceback, frames)
+    return guard.failure(generation.limit, phase, generation.sources, err, traceback, generation.dev and frames or nil)
+end
+
+-- The self-check says no by raising, or by returning nil or false and a message.
+local function self_check(generation, checked)
+    local ok, result, message, frames = guard.call(generation.limit, checked.check)
+    if not ok then
+        return raised(generation, "check", result, message, frames)
+    elseif not result and message ~= nil then
+        return refused(generation, "check", ("%s: check: %s"):format(generation.file,
+            type(message) == "string" and message or expect.show(message)))
+    elseif result == false then
+        return refused(generation, "check",
+            ("%s: check returned false; to say why: return nil, message"):format(generation.file))
     end
-    local checked, wrong = app.check(generation.value, {
+    return checked
+end
+
+--- Judges a generation that has run: the contract, then the app's own check(). settings are those of
+-- settings.load. Returns the app (see app.check); or nil, a whole message for stderr, and the same as a table:
+-- message, phase ("contract" or "check"), and file and line where they are known.
+function prepare.judge(generation, settings)
+    local ok, checked, wrong, frames = guard.call(generation.limit, app.check, generation.value, {
         file = generation.file,
         root = generation.root,
         limits = settings.limits.value,
@@ -20,25 +48,32 @@ local function load_and_check(path, settings)
         folder = core.folder,
         encode = core.json_encode,
     })
-    if not checked then
-        local text, told = report.plain(wrong)
-        told.file = generation.file
-        return nil, text, told
+    if not ok then
+        return raised(generation, "contract", checked, wrong, frames)
+    elseif not checked then
+        return refused(generation, "contract", wrong)
+    elseif checked.check then
+        return self_check(generation, checked)
     end
-    return checked, generation
+    return checked
 end
 
---- Loads the app at `path`; `settings` are those of settings.load. Returns the app (see
--- app.check) and its generation (see loader.load); or nil, a whole message for stderr, and the same
--- as a table: message, and file and line where they are known.
+--- Loads the app at `path` from the disk and judges it; `settings` are those of settings.load. Returns the app
+-- (see app.check) and its generation (see loader); or nil, a whole message for stderr, and the same
+-- as a table: message, phase, and file and line where they are known.
 function prepare.app(path, settings)
-    core.loading(true)
-    local _ <close> = setmetatable({}, {
-        __close = function()
-            core.loading(false)
-        end,
-    })
-    return load_and_check(path, settings)
+    local generation, message, details = loader.load {
+        app = path, public = require "tidewire", limit = guard.limits(settings.limits.value),
+    }
+    if not generation then
+        return nil, message, details
+    end
+    local checked
+    checked, message, details = prepare.judge(generation, settings)
+    if not checked then
+        return nil, message, details
+    end
+    return checked, generation
 end
 
 return prepare

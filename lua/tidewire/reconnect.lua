@@ -4,7 +4,8 @@
 -- A handler with `reconnect` keeps one ws: after the end, its `close` done, the same ws goes on with a
 -- new connection, and `open` is called again. ws.state stays; ws.id, ws.protocol, ws.response are the
 -- new connection's; timers and subscriptions have ended with the old one, so `open` sets them up.
--- ws.reconnects tells how often that was. ws:close() ends it for good, also between two connections.
+-- ws.reconnects tells how often that was. ws:close() ends it for good, also between two connections; when it
+-- ends otherwise, `gave_up` is told.
 local core = require "tidewire.core"
 local date = require "tidewire.http.date"
 local expect = require "tidewire.expect"
@@ -14,7 +15,7 @@ local reconnect = {
     random = math.random, -- specs replace it
 }
 
-local names = { "attempts", "max", "min" }
+local names = { "attempts", "gave_up", "max", "min" }
 
 local retry_after_max = 300 -- s: a server may ask for more, but not for silence
 
@@ -28,7 +29,8 @@ local function seconds(value, path)
     return n
 end
 
---- Checks true, false or { min =, max =, attempts = }. Returns false, or the table with all of them.
+--- Checks true, false or { min =, max =, attempts =, gave_up = }. Returns false, or the table with all of them;
+-- gave_up may be nil.
 function reconnect.check(value, path)
     if value == false then
         return false
@@ -53,6 +55,7 @@ function reconnect.check(value, path)
             end
             return n
         end, math.huge),
+        gave_up = expect.optional_function(value.gave_up, expect.field(path, "gave_up")),
     }
     if out.min > out.max then
         expect.fail(expect.field(path, "min"), "%s is above max, %s", out.min, out.max)
@@ -132,11 +135,22 @@ local function never()
     return false
 end
 
+-- Nobody has closed it, and no other connection comes. What is told is as connect would return it.
+local function tell(ws, want, state, message, code, details)
+    if want.reconnect.gave_up then
+        want.reconnect.gave_up(ws, message, code, details)
+    else
+        core.log("warn", "not connecting again", { url = state.place, why = message })
+    end
+end
+
 -- After an end. The pause before the first attempt is what keeps the crowd apart.
 local function come_back(ws, want, state, try)
     local settings = want.reconnect
     if core.now() - state.since >= settings.max then
         state.failures = 0 -- it has lasted
+    elseif state.failures >= settings.attempts then
+        return tell(ws, want, state, ("no connection has lasted (attempts: %d)"):format(settings.attempts), "lost")
     end
     local function over()
         return core.told_to_close(ws)
@@ -145,7 +159,7 @@ local function come_back(ws, want, state, try)
     if over() then
         return
     end
-    local found, message, code = persist(settings, state, function()
+    local found, message, code, details = persist(settings, state, function()
         return try { handler = state.handler, again = ws, reconnects = state.reconnects + 1 }
     end, over)
     if found then
@@ -153,7 +167,17 @@ local function come_back(ws, want, state, try)
         state.since = core.now()
         state.failures = state.failures + 1 -- until it has lasted
     elseif code ~= "cancelled" and not over() then
-        core.log("warn", "not connecting again", { url = state.place, why = message })
+        tell(ws, want, state, message, code, details)
+    end
+end
+
+-- What follows the end of a connection that nobody here has closed.
+local function after_end(ws, code, reason, want, state, try)
+    if reconnect.is_due(code) then
+        core.spawn(come_back, ws, want, state, try)
+    elseif want.reconnect.gave_up then -- the code itself is told to `close`
+        local message = ("closed with %d"):format(code) .. (reason ~= "" and ": " .. reason or "")
+        core.spawn(want.reconnect.gave_up, ws, message, "closed")
     end
 end
 
@@ -163,8 +187,8 @@ local function returning(want, state, try)
     local outer = {}
     function outer.close(ws, code, reason, clean)
         local _ <close> = setmetatable({}, { __close = function() -- also when `close` raises
-            if reconnect.is_due(code) and not core.told_to_close(ws) then
-                core.spawn(come_back, ws, want, state, try)
+            if not core.told_to_close(ws) then
+                after_end(ws, code, reason, want, state, try)
             end
         end })
         if handler.close then

@@ -1,6 +1,7 @@
 --- How errors are told: the message, the lines of source around the place, and the calls that led
 -- there, without the runtime's own.
 local excerpt = require "tidewire.excerpt"
+local locals = require "tidewire.locals"
 local syntax = require "tidewire.syntax"
 
 local report = {}
@@ -107,7 +108,8 @@ local function examine(err, traceback, sources)
         message = first, more = more, excerpt = lines,
         -- A single call tells no more than the place in the message, and of a syntax error none does.
         frames = (is_syntax or (place and #frames == 1)) and {} or frames,
-        file = at and sources[at.source].path, line = at and at.line,
+        file = at and sources[at.source].path, line = at and at.line, syntax = is_syntax,
+        place = at,
     }
 end
 
@@ -126,9 +128,10 @@ function report.plain(message)
 end
 
 --- The whole text for stderr of an error that ends a command: message, excerpt and, when they tell
--- more, the calls. Ends with a line feed. The second result is a table for machines:
--- message, file and line (nil where unknown).
-function report.failure(err, traceback, sources)
+-- more, the calls. Ends with a line feed. frames: those of core.limited, or nil; then the local variables
+-- at the place are shown. The second result is a table for machines: message, file and line (nil where
+-- unknown), and syntax = true when the text is no Lua.
+function report.failure(err, traceback, sources, frames)
     local found = examine(err, traceback, sources)
     local out = { "tidewire: " .. found.message }
     if found.more ~= "" then
@@ -137,6 +140,13 @@ function report.failure(err, traceback, sources)
     if #found.excerpt > 0 then
         out[#out + 1] = ""
         for _, line in ipairs(found.excerpt) do
+            out[#out + 1] = "    " .. line
+        end
+    end
+    local shown = locals.lines(frames, found.place, sources)
+    if #shown > 0 then
+        out[#out + 1] = "\nlocal variables:"
+        for _, line in ipairs(shown) do
             out[#out + 1] = "    " .. line
         end
     end

@@ -193,7 +193,6 @@ function route.check(pattern, value, path, context)
     if value.handler == nil then
         return websocket(pattern, value, nil, path, context, false)
     end
-    handler.refuse_later(value, path)
     expect.only(value, option_names, path)
     if type(value.handler) == "function" then
         return endpoint(pattern, value.handler, value, path, context)

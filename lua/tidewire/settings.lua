@@ -28,7 +28,7 @@ local function check_workers(value, path)
     return count
 end
 
-local function check_log(value, path)
+local function check_level(value, path)
     for _, level in ipairs(log_levels) do
         if value == level then
             return value
@@ -36,6 +36,23 @@ local function check_log(value, path)
     end
     expect.fail(path, "expected one of %s, got %s%s", table.concat(log_levels, ", "), expect.show(value),
         nearest.hint(value, log_levels))
+end
+
+local function check_log_file(value, path)
+    if type(value) ~= "string" or value == "" or value:find("\0", 1, true) then
+        expect.fail(path, "expected the path of a file, got %s", expect.show(value))
+    end
+    return value
+end
+
+-- A level, or a table of level and file, either of which may be left out. Returns both.
+local function check_log(value, path)
+    if type(value) ~= "table" then
+        return check_level(value, path), nil
+    end
+    expect.only(value, { "file", "level" }, path)
+    return value.level ~= nil and check_level(value.level, expect.field(path, "level")) or nil,
+        value.file ~= nil and check_log_file(value.file, expect.field(path, "file")) or nil
 end
 
 -- The URL that somebody may have meant by an address without a scheme or with one of HTTP's.
@@ -105,12 +122,14 @@ local function check_file(value)
     limits.merge("limits", given) -- fails when they contradict each other
     local out = {
         listen = value.listen ~= nil and check_listen(value.listen, "listen") or nil,
-        log = value.log ~= nil and check_log(value.log, "log") or nil,
         proxies = value.proxies ~= nil and proxies.check(value.proxies, "proxies") or nil,
         workers = value.workers ~= nil and check_workers(value.workers, "workers") or nil,
         tls = value.tls ~= nil and certificates.check(value.tls, "tls") or nil,
         limits = given,
     }
+    if value.log ~= nil then
+        out.log, out.log_file = check_log(value.log, "log")
+    end
     if value.control ~= nil then
         out.control = check_control(value.control, "control")
     end
@@ -123,6 +142,7 @@ local function place(file, path)
     folder = folder == "" and "/" or folder
     file.tls = file.tls and certificates.from_folder(file.tls, folder)
     file.control = file.control and source.join(folder, file.control)
+    file.log_file = file.log_file and source.join(folder, file.log_file)
     return file
 end
 
@@ -203,7 +223,7 @@ local function resolve(from)
         local variable = "TIDEWIRE_" .. name:upper()
         local text = from.getenv(variable)
         if flag ~= nil then
-            out[name] = { value = flag(), from = "--" .. name }
+            out[name] = { value = flag(), from = "--" .. name:gsub("_", "-") }
         elseif text and text:find("%S") then
             out[name] = { value = read(text, variable), from = variable }
         elseif file[name] ~= nil then
@@ -221,8 +241,11 @@ local function resolve(from)
     end or nil, workers_from_text, 1)
     choose("proxies", nil, proxies.from_text, {})
     choose("log", flags.log and function()
-        return check_log(flags.log, "--log")
-    end or nil, check_log, "info")
+        return check_level(flags.log, "--log")
+    end or nil, check_level, "info")
+    choose("log_file", flags.log_file and function()
+        return check_log_file(flags.log_file, "--log-file")
+    end or nil, check_log_file, nil)
     choose("control", flags.control and function()
         return check_control(flags.control, "--control")
     end or nil, check_control, nil)
@@ -231,10 +254,11 @@ local function resolve(from)
     return out
 end
 
---- Puts all together. from: flags ({ control = text, listen = list, log = text, workers = text }), getenv,
--- file and file_path (from find_file). Returns { control, listen, log, proxies, tls, workers, limits }, each
--- { value =, from = }: `from` is the flag, the variable, the file's path or "default". The control socket's
--- value is a path, false for "off", or nil. Or nil and what is wrong with a flag or variable.
+--- Puts all together. from: flags ({ control = text, listen = list, log = text, log_file = text, workers = text }),
+-- getenv, file and file_path (from find_file). Returns { control, listen, log, log_file, proxies, tls, workers,
+-- limits }, each { value =, from = }: `from` is the flag, the variable, the file's path or "default". The control
+-- socket's value is a path, false for "off", or nil; log_file's a path or nil, for stderr. Or nil and what is wrong
+-- with a flag or variable.
 function settings.resolve(from)
     return expect.catch(resolve, from)
 end

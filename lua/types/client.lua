@@ -13,7 +13,7 @@
 ---@field headers? tidewire.headers Further fields of the request.
 ---@field sensitive? string[] Headers that a redirect never takes to another server, as Authorization and Cookie.
 ---@field origin? string For servers that ask for one.
----@field tls? tidewire.connect_tls
+---@field tls? tidewire.connect_tls With a ws: URL and no redirects, connect returns nil, message, "url".
 ---@field proxy? string | false "http://user:password@host:port", or false: none; by default that of the environment.
 ---@field timeout? tidewire.duration Of the whole attempt; 10 s by default.
 ---@field compression? boolean | table Offers permessage-deflate; false by default.
@@ -24,13 +24,16 @@
 
 ---Files are PEM; their paths are relative to the working directory.
 ---@class tidewire.connect_tls
----@field ca? string Of the authorities to trust instead of the system's.
+---@field ca? string Of the authorities to trust instead of the system's; not read with verify = false.
 ---@field cert? string To show when asked; together with key.
 ---@field key? string
 ---@field name? string The name that the certificate must be for, instead of the URL's host.
----@field verify? boolean false takes any certificate; true by default.
+---@field verify? boolean false takes any certificate, for any name; true by default.
 
 ---@class tidewire.connect_reconnect
 ---@field min? tidewire.duration The longest pause before the first try; 0.5 s by default. It doubles with each.
 ---@field max? tidewire.duration The longest pause of all; 30 s by default.
----@field attempts? integer How many may fail in a row; no bound by default.
+---@field attempts? integer How many may go wrong in a row: fail, or make a connection that lasts less than `max`; no
+--- bound by default.
+---@field gave_up? fun(ws: tidewire.ws, message: string, code: string, answer?: tidewire.response) With a handler: an
+--- open connection has ended, and no other will come. Codes as of connect, and "closed": the server's Close says so.

@@ -67,9 +67,10 @@ function tidewire.publish(topic, data, options) end
 ---@return "buffered" | "closed" | "overflow" | "memory" | "unknown" | nil why
 function tidewire.send(id, data, kind) end
 
----Makes a connection to a server, and waits until it is open. Not while the app loads. Codes: "name", "refused",
+---Makes a connection to a server, and waits until it is open. Not while the app loads. Codes: "url", "name", "refused",
 ---"proxy", "tls", "status", "handshake", "lost", "timeout", "cancelled", "memory".
----@param url string ws://, wss:// or ws+unix:SOCKET:PATH; user information is sent as `Authorization: Basic`
+---@param url string ws://, wss:// or ws+unix:SOCKET:PATH; user information is sent as `Authorization: Basic`. One that
+--- is malformed, or contradicts an option, is no misuse: `nil, message, "url"`
 ---@param options? tidewire.connect_options
 ---@return tidewire.ws | nil ws nil: there is no connection
 ---@return string? message for people: the host, the cause

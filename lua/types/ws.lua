@@ -46,14 +46,17 @@ function ws:pause() end
 ---Goes on reading from the peer.
 function ws:resume() end
 
----Waits for the next message. Without one: `nil, "timeout"` or `nil, "closed"`. Throws when another coroutine waits in
----receive on this connection.
+---Waits for the next message. Without one: `nil, "timeout"` or `nil, "closed", code, reason`. Throws when another
+---coroutine waits in receive on this connection.
 ---@param seconds? number how long; without it, until the end
 ---@return string | nil data nil: there is none
 ---@return any kind "text" or "binary"; without a message "timeout" or "closed"
+---@return integer? code after "closed", as `close` gets it; nil after `ws:close()` until the peer answers
+---@return string? reason
 function ws:receive(seconds) end
 
----An iterator over the messages until the end: `for data, kind in ws:messages() do`.
+---An iterator over the messages until the end: `for data, kind in ws:messages() do`. Behind the loop `ws:receive()`
+---tells how it ended.
 ---@return fun(ws: tidewire.ws): (data: string, kind: tidewire.kind)
 ---@return tidewire.ws
 function ws:messages() end

@@ -1,9 +1,11 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -212,6 +214,36 @@ void log_init(struct log *log, int fd)
     const char *no_color = getenv("NO_COLOR");
     *log = (struct log){.fd = fd, .least = LOG_INFO};
     log->colour = isatty(fd) && !(no_color && *no_color);
+}
+
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+bool log_open(struct log *log, const char *path)
+{
+    int fd = open_file(path);
+    if (fd < 0)
+        return false;
+    log->fd = fd;
+    log->file = path;
+    log->colour = false;
+    return true;
+}
+
+bool log_reopen(const struct log *log)
+{
+    if (!log->file)
+        return true;
+    int fd = open_file(log->file);
+    bool ok = fd >= 0 && dup3(fd, log->fd, O_CLOEXEC) >= 0;
+    if (!ok)
+        log_warn(log, "the log goes on in the old file: cannot open %s: %s", log->file,
+                 strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok;
 }
 
 bool log_level_parse(struct slice name, enum log_level *level)

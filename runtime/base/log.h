@@ -20,6 +20,7 @@ struct log {
     int fd;
     enum log_level least; /* records below it are dropped */
     bool colour;          /* of the level */
+    const char *file;     /* that fd is open on, see log_open; NULL: none */
 };
 
 struct log_field {
@@ -37,6 +38,15 @@ struct log_record {
 
 /* From LOG_INFO up; in colour when fd is a terminal and NO_COLOR is unset or empty. */
 void log_init(struct log *log, int fd);
+
+/* Writes to the end of a file from now on, made if it is not there, without colour. `path` is
+ * borrowed. false: errno tells why, and nothing has changed. */
+bool log_open(struct log *log, const char *path);
+
+/* Opens the file anew, under the same descriptor, after the one that was open has been renamed: no
+ * record is lost. false: the log goes on in the old one, and says so. Without a file nothing
+ * happens. */
+bool log_reopen(const struct log *log);
 
 /* "debug", "info", "warn" or "error". false: none of these, *level is as it was. */
 bool log_level_parse(struct slice name, enum log_level *level);

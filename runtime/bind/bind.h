@@ -2,7 +2,9 @@
 #ifndef TIDEWIRE_BIND_BIND_H
 #define TIDEWIRE_BIND_BIND_H
 
+#include "base/buf.h"
 #include "base/log.h"
+#include "base/slice.h"
 #include "net/conn.h"
 #include "net/tls.h"
 
@@ -33,6 +35,7 @@ struct plan {
     struct conn_bounds bounds;   /* of a worker; no connections: as many as descriptors allow */
     uint32_t drain;              /* ms */
     enum log_level log;          /* the least that is logged */
+    char *log_file;              /* NULL: the log goes to stderr */
     struct tls_settings tls;     /* of wss URLs that name no certificates; count 0: none */
     char *control;               /* path of the control socket; NULL: none */
     bool control_asked;          /* somebody has named it: without it nothing starts */
@@ -45,9 +48,40 @@ void plan_free(struct plan *plan);
 
 /* Loads and starts the app of the command that vm_command has read, in a task: `done` is called
  * once, with the banner to print when `ok`, else with the whole error message. `urls` are the
- * addresses that are listened on. */
-void vm_boot(struct vm *vm, const char *const *urls, size_t count,
-             void (*done)(void *context, bool ok, const char *text), void *context);
+ * addresses that are listened on. `order` tells in JSON which version it is, and `bundle` has its
+ * sources (lua/tidewire/reload.lua); both empty: the app is read from the disk. */
+void vm_boot(struct vm *vm, const char *const *urls, size_t count, struct slice order,
+             struct slice bundle, void (*done)(void *context, bool ok, const char *text),
+             void *context);
+
+/* --- another version of the app, while this one serves (lua/tidewire/reload.lua) --------------
+ *
+ * prepare, barrier if the states have another form, commit: one after the other. `order` and the
+ * answer are JSON; an answer has ok, and phase and message when that is false. `done` is called
+ * once, now or later, unless the vm is freed before. Slices are read before these return. */
+typedef void vm_answered(void *context, struct slice answer);
+
+void vm_prepare(struct vm *vm, struct slice order, struct slice bundle, vm_answered *done,
+                void *context);
+void vm_barrier(struct vm *vm, struct slice order, vm_answered *done, void *context);
+void vm_commit(struct vm *vm, struct slice order, vm_answered *done, void *context);
+void vm_abandon(struct vm *vm, struct slice order); /* as if nothing had been asked */
+
+/* Appends what serves, as JSON: { "connections", "held", "generations": [...] }. false: memory
+ * short, or an error, which is logged; the buffer is as it was. */
+bool vm_describe(struct vm *vm, struct buf *json);
+
+/* How the version that serves does, or the canary beside it, since it serves. */
+struct vm_tally {
+    unsigned version;
+    uint64_t handled, failed;   /* calls of the app; `failed` are among them */
+    uint64_t migrations_failed; /* of connections' states: their events wait until another commit */
+};
+
+/* Calls `changed` when one of these has failed again, at most once a turn for each. NULL: no more
+ * of it. */
+void vm_watch(struct vm *vm, void (*changed)(void *context, const struct vm_tally *t),
+              void *context);
 
 /* When no connection is left: waits up to `within` ms for handlers that are suspended, such as a
  * `close` that saves something, then runs the app's stop() in a task. `done` is called once. */

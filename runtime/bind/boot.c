@@ -1,6 +1,7 @@
 /* From the command line to a running app: the calls of bind.h that host makes. */
 #include "bind/app.h"
 #include "bind/bind.h"
+#include "bind/core.h"
 #include "bind/task.h"
 
 #include <stdio.h>
@@ -54,7 +55,7 @@ static char *take_string(lua_State *L)
 }
 
 /* plan.tls = { certificates = { { cert =, key = }, ... }, client_ca =, client = }, or nil */
-static void read_tls(lua_State *L, struct tls_settings *tls)
+void boot_read_tls(lua_State *L, struct tls_settings *tls)
 {
     if (lua_getfield(L, -1, "tls") == LUA_TTABLE) {
         lua_getfield(L, -1, "certificates");
@@ -100,7 +101,7 @@ static uint32_t bounded_field(lua_State *L, const char *name, lua_Number scale)
     return n >= UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-static void read_log_level(lua_State *L, struct plan *plan)
+static void read_log(lua_State *L, struct plan *plan)
 {
     struct slice name;
     plan->log = LOG_INFO;
@@ -109,6 +110,8 @@ static void read_log_level(lua_State *L, struct plan *plan)
     if (!log_level_parse(name, &plan->log))
         luaL_error(L, "log: unknown level");
     lua_pop(L, 1);
+    lua_getfield(L, -1, "log_file");
+    plan->log_file = take_string(L);
 }
 
 static void read_plan(lua_State *L, struct plan *plan)
@@ -116,9 +119,9 @@ static void read_plan(lua_State *L, struct plan *plan)
     lua_getfield(L, -1, "command");
     plan->exec = strcmp(luaL_optstring(L, -1, "run"), "exec") == 0;
     lua_pop(L, 1);
-    read_log_level(L, plan);
+    read_log(L, plan);
     read_listen(L, plan);
-    read_tls(L, &plan->tls);
+    boot_read_tls(L, &plan->tls);
     read_control(L, plan);
     plan->workers = (size_t)number_field(L, "workers", 1);
     app_read_proxies(L, &plan->proxies);
@@ -174,6 +177,7 @@ void plan_free(struct plan *plan)
     free(plan->listen);
     tls_settings_free(&plan->tls);
     free(plan->control);
+    free(plan->log_file);
     network_list_free(&plan->proxies);
     *plan = (struct plan){0};
 }
@@ -183,6 +187,7 @@ void plan_free(struct plan *plan)
 struct boot {
     const char *const *urls;
     size_t count;
+    struct slice order, bundle; /* not to be used after the first step */
     void (*done)(void *context, bool ok, const char *text);
     void *context;
 };
@@ -203,10 +208,11 @@ static void push_worker(lua_State *L, const char *function)
     lua_remove(L, -2);
 }
 
-/* worker.boot(plan, urls): the banner, or nil and the whole message */
+/* worker.boot(plan, urls [, order, bundle]): the banner, or nil and the whole message */
 static int boot_body(lua_State *L)
 {
     const struct boot *b = vm_of(L)->current->owner;
+    int args = 2;
     push_worker(L, "boot");
     lua_getfield(L, LUA_REGISTRYINDEX, VM_PLAN);
     lua_newtable(L);
@@ -214,7 +220,12 @@ static int boot_body(lua_State *L)
         lua_pushstring(L, b->urls[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    lua_callk(L, 2, 2, 0, call_ended);
+    if (b->order.len) {
+        reload_push_order(L, b->order);
+        lua_pushlstring(L, b->bundle.len ? b->bundle.ptr : "", b->bundle.len);
+        args = 4;
+    }
+    lua_callk(L, args, 2, 0, call_ended);
     return 2;
 }
 
@@ -235,8 +246,9 @@ static void after_boot(struct task *t, enum task_outcome outcome)
     free(b);
 }
 
-void vm_boot(struct vm *vm, const char *const *urls, size_t count,
-             void (*done)(void *context, bool ok, const char *text), void *context)
+void vm_boot(struct vm *vm, const char *const *urls, size_t count, struct slice order,
+             struct slice bundle, void (*done)(void *context, bool ok, const char *text),
+             void *context)
 {
     struct boot *b = malloc(sizeof *b);
     struct task *t = b ? task_new(vm, "boot") : NULL;
@@ -245,7 +257,7 @@ void vm_boot(struct vm *vm, const char *const *urls, size_t count,
         done(context, false, "tidewire: out of memory\n");
         return;
     }
-    *b = (struct boot){urls, count, done, context};
+    *b = (struct boot){urls, count, order, bundle, done, context};
     t->owner = b;
     t->after = after_boot;
     task_run(t, boot_body);

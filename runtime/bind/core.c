@@ -4,6 +4,7 @@
 #include "bind/client.h"
 #include "bind/control.h"
 #include "bind/folder.h"
+#include "bind/limited.h"
 #include "bind/request.h"
 #include "bind/ws.h"
 #include "wire/network.h"
@@ -139,11 +140,15 @@ static int open_module(lua_State *L)
                                          {"reporter", l_reporter},
                                          {"install", app_install},
                                          {"network", l_network},
+                                         {"check_listen", check_listen},
                                          {"connect", client_connect},
                                          {"cannot_wait", client_cannot_wait},
                                          {"told_to_close", client_told_to_close},
                                          {"exit", script_exit},
                                          {"folder", folder_new},
+                                         {"is_over", limited_over},
+                                         {"limited", limited_call},
+                                         {"sha256", digest_sha256},
                                          {"control_ask", control_ask},
                                          {"control_find", control_find},
                                          {"json_encode", json_encode},

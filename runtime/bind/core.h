@@ -39,6 +39,19 @@ int publish_from(lua_State *L, int arg, const struct ws *sender);
 int script_exit(lua_State *L); /* exit(status): does not return */
 void script_free(struct vm *vm);
 
+/* boot.c: the field `tls` of the plan on top of the stack */
+struct tls_settings;
+void boot_read_tls(lua_State *L, struct tls_settings *tls);
+
+/* check.c */
+int check_listen(lua_State *L);
+
+/* reload.c */
+void reload_push_order(lua_State *L, struct slice order); /* JSON, as a table */
+
+/* digest.c */
+int digest_sha256(lua_State *L);
+
 /* json.c */
 int json_encode(lua_State *L);
 int json_decode(lua_State *L);

@@ -53,7 +53,8 @@ struct vm *vm_new(const struct log *log)
     list_init(&vm->idle);
     list_init(&vm->tasks);
     list_init(&vm->attempts);
-    vm->L = luaL_newstate();
+    vm->heap = HEAP_UNBOUNDED;
+    vm->L = lua_newstate(heap_allocate, &vm->heap);
     if (vm->L) {
         *(struct vm **)lua_getextraspace(vm->L) = vm;
         lua_atpanic(vm->L, on_panic);
@@ -85,6 +86,8 @@ bool vm_attach(struct vm *vm, struct loop *loop)
     vm->loop = loop;
     vm->topics = topics_new(seed);
     vm->conns = conn_set_new(loop, ws_events(), &vm->limits, seed, vm);
+    if (vm->conns)
+        conn_set_log(vm->conns, vm->log);
     return vm->topics && vm->conns;
 }
 

@@ -1,4 +1,5 @@
 #include "bind/task.h"
+#include "bind/limited.h"
 
 #include <stdlib.h>
 
@@ -291,6 +292,8 @@ static int resume_inner(lua_State *L, int args)
         return lua_yieldk(L, 1, 0, resume_inner_again);
     }
     if (status != LUA_OK && status != LUA_YIELD) {
+        if (limited_is_over(L))
+            return limited_raise(L, co);
         lua_settop(L, 1);
         lua_pushboolean(L, false);
         lua_xmove(co, L, 1);

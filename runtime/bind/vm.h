@@ -4,6 +4,7 @@
 #define TIDEWIRE_BIND_VM_H
 
 #include "base/log.h"
+#include "bind/heap.h"
 #include "net/conn.h"
 #include "net/loop.h"
 #include "net/topics.h"
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 
 struct app;
+struct limit;
 struct script;
 struct stop;
 struct task;
@@ -27,7 +29,9 @@ struct incoming {
 };
 
 struct vm {
-    lua_State *L; /* main thread: holds the registry, never runs the app */
+    lua_State *L;        /* main thread: holds the registry, never runs the app */
+    struct heap heap;    /* its memory */
+    struct limit *limit; /* of the limited call that runs now (limited.c), or NULL */
     struct loop *loop;
     const struct log *log;
     struct conn_set *conns;

@@ -192,6 +192,7 @@ void ws_on_refused(struct conn *c, const char *why)
 static void refuse_target(struct conn *c, int error)
 {
     char text[128];
+    conn_note_refusal(c, 400, uri_error_text(error));
     snprintf(text, sizeof text, "%s\n", uri_error_text(error));
     refuse(c, 400, TEXT, text);
 }
@@ -252,6 +253,8 @@ static void on_route(struct vm *vm, struct conn *c, const struct http_head *head
     } else if (upgrade) {
         on_handshake(vm, c, head, slot, sender.secure);
     } else if (slot->serve == LUA_NOREF) {
+        conn_note_refusal(c, 426,
+                          "this path is a WebSocket endpoint, and this no opening handshake");
         refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" TEXT,
                "this path is a WebSocket endpoint\n");
     } else {
@@ -275,6 +278,8 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
     } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
         if (upgrade)
             log_refusal(vm, c, head, "refused a handshake: there is no route");
+        else
+            conn_note_refusal(c, 404, "there is no route");
         refuse(c, 404, TEXT, "Not Found\n");
     } else {
         on_route(vm, c, head, match.target, upgrade, body);

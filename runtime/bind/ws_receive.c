@@ -19,11 +19,27 @@ static bool at_end(const struct ws *w)
     return !w->conn || w->closed || w->peer_close || conn_state(w->conn) != CONN_OPEN;
 }
 
-static int push_nothing(lua_State *L, const char *why)
+static int push_timeout(lua_State *L)
 {
     lua_pushnil(L);
-    lua_pushstring(L, why);
+    lua_pushliteral(L, "timeout");
     return 2;
+}
+
+/* With code and reason as `close` gets them: known once the peer's Close came, or after the end. */
+static int push_closed(lua_State *L, const struct ws *w)
+{
+    struct slice reason = {w->end.reason ? w->end.reason : "", w->end.len};
+    unsigned code = w->end.code;
+    if (!w->closed)
+        code = w->conn ? conn_peer_closed(w->conn, &reason) : 0;
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    if (!code)
+        return 2;
+    lua_pushinteger(L, (lua_Integer)code);
+    lua_pushlstring(L, reason.ptr, reason.len);
+    return 4;
 }
 
 static int received(lua_State *L, int status, lua_KContext context)
@@ -34,7 +50,7 @@ static int received(lua_State *L, int status, lua_KContext context)
     (void)context;
     if (vm->incoming.data)
         return ws_push_incoming(L, vm);
-    return push_nothing(L, at_end(w) ? "closed" : "timeout");
+    return at_end(w) ? push_closed(L, w) : push_timeout(L);
 }
 
 static void receive_timed_out(struct task *t)
@@ -44,7 +60,7 @@ static void receive_timed_out(struct task *t)
     ws_pump(w);
 }
 
-/* ws:receive([seconds]): data, kind; or nil, "timeout" | "closed" */
+/* ws:receive([seconds]): data, kind; or nil, "timeout"; or nil, "closed" [, code, reason] */
 int ws_receive(lua_State *L)
 {
     struct ws *w = ws_check(L, 1);
@@ -57,7 +73,7 @@ int ws_receive(lua_State *L)
     if (at_end(w)) {
         if (w->conn)
             conn_reply_close(w->conn);
-        return push_nothing(L, "closed");
+        return push_closed(L, w);
     }
     w->receive_due = false;
     if (bounded)

@@ -47,9 +47,17 @@ static void on_ready(struct child *s, const char *banner)
 
 static void on_failed(struct child *s, const char *why)
 {
-    fputs(why, stderr);
-    if (!s->master->up)
-        master_fail(s->master);
+    struct master *m = s->master;
+    char message[64];
+    if (!m->up) { /* the command has failed: that is its answer */
+        fputs(why, stderr);
+        master_fail(m);
+        return;
+    }
+    snprintf(message, sizeof message, "worker %zu cannot start", s->index);
+    log_write(m->log, &(struct log_record){.level = LOG_ERROR,
+                                           .message = slice_of(message),
+                                           .detail = slice_of(why)});
 }
 
 /* false: there is nothing more to read now. */
@@ -156,6 +164,9 @@ static void restart_later(struct child *s)
         s->backoff = BACKOFF_MIN;
     else
         s->backoff = s->backoff < BACKOFF_MAX / 2 ? s->backoff * 2 : BACKOFF_MAX;
+    if (s->backoff)
+        log_warn(m->log, "worker %zu is started again in %.1f s", s->index,
+                 (double)s->backoff / 1000);
     loop_timer_set(m->loop, &s->restart, s->backoff);
 }
 
@@ -213,11 +224,11 @@ void children_reap(struct master *m)
                 on_death(&m->children[i], status);
 }
 
-void children_kill(struct master *m)
+void children_signal(const struct master *m, int signal)
 {
     for (size_t i = 0; i < m->plan->workers; i++)
         if (m->children[i].pid)
-            kill(m->children[i].pid, SIGKILL);
+            kill(m->children[i].pid, signal);
 }
 
 bool children_init(struct master *m)

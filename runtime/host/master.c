@@ -36,7 +36,7 @@ static void on_patience(struct timer *t)
 {
     struct master *m = list_entry(t, struct master, patience);
     log_error(m->log, "%zu workers have not ended in time; ending them by force", m->running);
-    children_kill(m);
+    children_signal(m, SIGKILL);
 }
 
 void master_fail(struct master *m)
@@ -79,7 +79,21 @@ static void on_interrupt(void *context)
         master_stop(m);
         return;
     }
-    children_kill(m);
+    children_signal(m, SIGKILL);
+}
+
+/* Somebody has renamed the log file. A worker that is just being forked gets the signal once it has
+ * a handler. */
+static void on_reopen(void *context)
+{
+    struct master *m = context;
+    if (!m->log->file) {
+        log_info(m->log, "there is no log file to open anew (USR1); --log-file names one");
+        return;
+    }
+    if (log_reopen(m->log))
+        log_info(m->log, "the log file is opened anew (USR1)");
+    children_signal(m, SIGUSR1);
 }
 
 static int open_terminal(void)
@@ -162,7 +176,11 @@ static bool open_control(struct master *m)
     if (m->plan->control_asked)
         fprintf(stderr, "tidewire: cannot open the control socket %s: %s\n", path, why);
     else
-        log_info(m->log, "no control socket %s: %s; --control gives it another place", path, why);
+        log_warn(
+            m->log,
+            "no control socket %s: %s. `tidewire reload` and `tidewire status` cannot find this "
+            "app; --control gives it another place, --control off none",
+            path, why);
     return !m->plan->control_asked;
 }
 
@@ -203,6 +221,15 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* The workers write to the same file. */
+static bool open_log(struct log *log, const char *path)
+{
+    if (!path || log_open(log, path))
+        return true;
+    fprintf(stderr, "tidewire: cannot open the log file %s: %s\n", path, strerror(errno));
+    return false;
+}
+
 static bool set_up(struct master *m)
 {
     m->loop = loop_new();
@@ -222,7 +249,8 @@ static bool set_up(struct master *m)
     if (sigaction(SIGHUP, NULL, &hang_up) || hang_up.sa_handler != SIG_IGN) /* not under nohup */
         m->hang_up = loop_watch_signal(m->loop, SIGHUP, on_hang_up, m);
     m->interrupt = loop_watch_signal(m->loop, SIGINT, on_interrupt, m);
-    return m->child && m->term && m->interrupt;
+    m->reopen = loop_watch_signal(m->loop, SIGUSR1, on_reopen, m);
+    return m->child && m->term && m->interrupt && m->reopen;
 }
 
 static void leave_loop(struct master *m)
@@ -236,6 +264,7 @@ static void leave_loop(struct master *m)
     loop_unwatch(m->loop, m->term);
     loop_unwatch(m->loop, m->hang_up);
     loop_unwatch(m->loop, m->interrupt);
+    loop_unwatch(m->loop, m->reopen);
     loop_free(m->loop);
     m->loop = NULL;
 }
@@ -270,15 +299,16 @@ static void serve(struct master *m)
     loop_run(m->loop);
 }
 
-int master_run(struct vm *vm, const struct plan *plan, const struct log *log)
+int master_run(struct vm *vm, const struct plan *plan, struct log *log)
 {
     struct master m = {.vm = vm, .plan = plan, .log = log, .status = 1};
     raise_descriptor_limit();
+    signal(SIGUSR1, SIG_IGN);    /* until there is a handler: it ends nothing */
     signal(SIGPIPE, SIG_IGN);    /* a closed connection shows in write(2), and in OpenSSL's */
     bool met = meet_manager(&m); /* first of all: it knows its sockets by their numbers */
     if (!met || !fill_standard_descriptors()) {
         log_error(log, "cannot start: out of %s", met ? "descriptors" : "memory");
-    } else if (open_points(&m)) {
+    } else if (open_log(log, plan->log_file) && open_points(&m)) {
         if (!set_up(&m))
             log_error(log, "cannot start: out of memory or descriptors");
         else if (open_control(&m))

@@ -7,6 +7,6 @@
 
 /* Serves the plan of vm_command until TERM or INT. `vm` carries the plan; it is freed here, in
  * the master and in each worker. Returns the exit status. */
-int master_run(struct vm *vm, const struct plan *plan, const struct log *log);
+int master_run(struct vm *vm, const struct plan *plan, struct log *log);
 
 #endif

@@ -41,7 +41,7 @@ struct master {
     struct child *children;
     size_t running;
     struct timer patience; /* with workers that do not end */
-    struct watch *child, *term, *hang_up, *interrupt;
+    struct watch *child, *term, *hang_up, *interrupt, *reopen;
     struct change certificates;
     struct timer rotation; /* of the keys of session tickets */
     struct round count;    /* of connections, for `status` */
@@ -66,7 +66,7 @@ void master_leave(struct master *m);
 bool children_init(struct master *m);
 void children_free(struct master *m); /* the channels; not the processes */
 bool child_start(struct child *s);
-void children_kill(struct master *m);
+void children_signal(const struct master *m, int signal);
 void children_reap(struct master *m); /* those that have ended */
 
 /* --- certificates.c --------------------------------------------------------------------------- */

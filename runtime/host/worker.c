@@ -14,7 +14,7 @@
 struct worker {
     const struct worker_setup *setup;
     struct loop *loop;
-    struct watch *channel, *term;
+    struct watch *channel, *term, *reopen;
     struct listener **listeners;
     size_t listener_count;
     const char **urls; /* of the points; for the banner */
@@ -64,6 +64,12 @@ static void drain(struct worker *w)
 static void on_term(void *context)
 {
     drain(context);
+}
+
+static void on_reopen(void *context)
+{
+    struct worker *w = context;
+    log_reopen(w->setup->log);
 }
 
 /* --- what the master says --------------------------------------------------------------------- */
@@ -225,10 +231,11 @@ static bool set_up(struct worker *w)
     conn_set_bound(vm_conns(s->vm), &bounds);
     w->channel = loop_watch_readable(w->loop, s->channel, on_channel, w);
     w->term = loop_watch_signal(w->loop, SIGTERM, on_term, w);
-    if (!w->channel || !w->term)
+    w->reopen = loop_watch_signal(w->loop, SIGUSR1, on_reopen, w);
+    if (!w->channel || !w->term || !w->reopen)
         return false;
     sigprocmask(SIG_SETMASK, s->signals, NULL);
-    vm_boot(s->vm, w->urls, count, on_booted, w);
+    vm_boot(s->vm, w->urls, count, (struct slice){0}, (struct slice){0}, on_booted, w);
     return true;
 }
 
@@ -241,6 +248,7 @@ static void tear_down(struct worker *w)
     vm_free(w->setup->vm);
     loop_unwatch(w->loop, w->channel);
     loop_unwatch(w->loop, w->term);
+    loop_unwatch(w->loop, w->reopen);
     loop_free(w->loop);
     free(w->listeners);
     free(w->urls);

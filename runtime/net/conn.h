@@ -11,6 +11,7 @@
 #ifndef TIDEWIRE_NET_CONN_H
 #define TIDEWIRE_NET_CONN_H
 
+#include "base/log.h"
 #include "base/slice.h"
 #include "net/limits.h"
 #include "net/loop.h"
@@ -56,6 +57,12 @@ void conn_set_free(struct conn_set *set); /* ends what is still connected, with 
 size_t conn_set_count(const struct conn_set *set);
 struct loop *conn_set_loop(const struct conn_set *set);
 void *conn_set_context(const struct conn_set *set); /* as given to conn_set_new */
+
+/* Where it is told, at debug, why a connection is refused or ended by the runtime itself. Borrowed;
+ * NULL, and before: nowhere. */
+void conn_set_log(struct conn_set *set, const struct log *log);
+/* The same for a request that the owner refuses. */
+void conn_note_refusal(const struct conn *c, unsigned status, const char *why);
 
 /* What the connections of a set may take together; 0: no bound. */
 struct conn_bounds {
@@ -213,7 +220,10 @@ enum conn_sent conn_broadcast(struct conn *c, struct broadcast *b);
  * reason: at most 123 bytes of UTF-8. */
 void conn_close(struct conn *c, uint16_t code, struct slice reason);
 void conn_reply_close(struct conn *c); /* see conn_events.peer_close */
-void conn_abort(struct conn *c);       /* ends TCP now; the events follow at the turn's end */
+
+/* The peer's Close as `closed` will tell it; 0: none has come. The reason lives as long as c. */
+unsigned conn_peer_closed(const struct conn *c, struct slice *reason);
+void conn_abort(struct conn *c); /* ends TCP now; the events follow at the turn's end */
 
 /* Reading stops while any reason holds; nothing is delivered meanwhile, nothing is lost. */
 enum conn_pause { CONN_PAUSE_APP = 1, CONN_PAUSE_QUEUE = 2 };

@@ -39,11 +39,14 @@ void conn_http_free(struct conn *c)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* Answers what is no acceptable request. Nothing after it is read as HTTP: where the next request
- * would begin is in doubt, and doubt is what request smuggling lives on. */
-static void refuse(struct conn *c, unsigned status, const char *field, const char *why)
+/* Answers what is no acceptable request; `head` is what there is of it. Nothing after it is read as
+ * HTTP: where the next request would begin is in doubt, and doubt is what request smuggling lives
+ * on. */
+static void refuse(struct conn *c, unsigned status, const char *field, const char *why,
+                   struct slice head)
 {
     char body[160], fields[128];
+    conn_note_request(c, status, head, why);
     size_t n = (size_t)snprintf(body, sizeof body, "%s\n", why);
     snprintf(fields, sizeof fields, "%sContent-Type: text/plain; charset=utf-8\r\n", field);
     c->http->keep_alive = false;
@@ -51,9 +54,9 @@ static void refuse(struct conn *c, unsigned status, const char *field, const cha
     conn_respond(c, status, slice_of(fields), (struct slice){body, n});
 }
 
-static void refuse_http(struct conn *c, int error)
+static void refuse_http(struct conn *c, int error, struct slice head)
 {
-    refuse(c, http_error_status(error), "", http_error_text(error));
+    refuse(c, http_error_status(error), "", http_error_text(error), head);
 }
 
 static void refuse_handshake(struct conn *c, int error)
@@ -61,16 +64,19 @@ static void refuse_handshake(struct conn *c, int error)
     const char *field = error == HANDSHAKE_ERR_METHOD    ? "Allow: GET\r\n"
                         : error == HANDSHAKE_ERR_VERSION ? "Sec-WebSocket-Version: 13\r\n"
                                                          : "";
-    refuse(c, handshake_error_status(error), field, handshake_error_text(error));
+    refuse(c, handshake_error_status(error), field, handshake_error_text(error), conn_head(c));
 }
 
 void conn_http_timeout(struct conn *c)
 {
-    bool nothing_asked = c->http->reused && c->phase == PHASE_HEAD && !c->http->head.len;
+    const struct buf *so_far = &c->http->head;
+    struct slice head = {(const char *)so_far->data, so_far->len};
+    bool nothing_asked = c->http->reused && c->phase == PHASE_HEAD && !head.len;
     if (nothing_asked)
         conn_linger(c, ENDING_HANG_UP);
     else
-        refuse(c, 408, "", "the request took too long");
+        refuse(c, 408, "", "the request took too long",
+               c->phase == PHASE_HEAD ? head : conn_head(c));
 }
 
 static void deliver(struct conn *c, const struct http_head *head)
@@ -99,7 +105,7 @@ static void send_continue(struct conn *c)
 static void expect_body(struct conn *c, const struct http_head *head, uint64_t length)
 {
     if (length > c->limits->body) {
-        refuse(c, 413, "", "the request's body is too large");
+        refuse(c, 413, "", "the request's body is too large", conn_head(c));
         return;
     }
     c->http->body_left = length;
@@ -116,7 +122,7 @@ static void handle_head(struct conn *c)
     conn_set_arrived(c);
     int error = http_parse_request(c->head, c->head_len, c->limits->headers, &head);
     if (error) {
-        refuse_http(c, error);
+        refuse_http(c, error, conn_head(c));
         return;
     }
     c->http->no_body = slice_is(head.method, "HEAD");
@@ -127,12 +133,12 @@ static void handle_head(struct conn *c)
     }
     c->http->upgrade = verdict == HANDSHAKE_UPGRADE;
     if (c->http->upgrade && c->set->drain) {
-        refuse(c, 503, "Retry-After: 1\r\n", "the server is going away");
+        refuse(c, 503, "Retry-After: 1\r\n", "the server is going away", conn_head(c));
         return;
     }
     error = http_body_length(&head, &length);
     if (error) {
-        refuse_http(c, error);
+        refuse_http(c, error, conn_head(c));
         return;
     }
     c->http->keep_alive = !c->http->upgrade && will_keep_alive(c, &head);
@@ -171,7 +177,8 @@ size_t conn_http_take_head(struct conn *c, unsigned char *bytes, size_t n)
     }
     long end = http_head_end((const char *)head, have, &h->scanned);
     if (end < 0 || (end ? (size_t)end > limit : have > limit)) {
-        refuse_http(c, end < 0 ? (int)end : HTTP_ERR_HEADERS);
+        refuse_http(c, end < 0 ? (int)end : HTTP_ERR_HEADERS,
+                    (struct slice){(const char *)head, have});
         return n;
     }
     if (!end) {
@@ -350,7 +357,7 @@ bool conn_upgrade(struct conn *c, const struct conn_acceptance *a)
     if (c->phase != PHASE_ANSWERING || !c->http->upgrade)
         return false;
     if (c->set->drain) { /* it has begun while the handler was asked */
-        refuse(c, 503, "Retry-After: 1\r\n", "the server is going away");
+        refuse(c, 503, "Retry-After: 1\r\n", "the server is going away", conn_head(c));
         return false;
     }
     http_parse_request(c->head, c->head_len, c->limits->headers, &head); /* it did before */

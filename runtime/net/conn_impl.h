@@ -7,7 +7,8 @@
  *   conn_send.c  messages out, compressed or not, to one or to many
  *   conn_http.c  the request phase
  *   conn_ws.c    the message phase
- *   conn_set.c   what the connections of a loop share; drain */
+ *   conn_set.c   what the connections of a loop share; drain
+ *   conn_note.c  why the runtime ends something by itself, for the log */
 #ifndef TIDEWIRE_NET_CONN_IMPL_H
 #define TIDEWIRE_NET_CONN_IMPL_H
 
@@ -49,6 +50,7 @@ struct conn_set {
     struct loop *loop;
     const struct conn_events *events;
     const struct conn_limits *limits;
+    const struct log *log; /* of conn_note.c; NULL: none */
     void *context;
     unsigned char *rx;   /* CONN_RX_SIZE bytes: no idle connection owns a buffer */
     struct buf cork;     /* output of the connection whose input is being handled */
@@ -222,6 +224,13 @@ bool conn_set_take_tls_step(struct conn_set *set); /* false: not in this turn an
 void conn_set_arrived(struct conn *c); /* and no longer: its head is here, or it has ended */
 void conn_set_holds(struct conn *c, size_t bytes); /* of an unfinished message */
 void conn_set_bound_held(struct conn_set *set);    /* ends the largest ones, if that is too much */
+
+/* conn_note.c: each writes one line, at debug; nothing is done when these are not logged */
+bool conn_notes(const struct conn *c); /* are they? */
+void conn_note(const struct conn *c, const char *what, const char *why);
+void conn_note_close(const struct conn *c, unsigned code, struct slice reason);
+/* `head`: what there is of it */
+void conn_note_request(const struct conn *c, unsigned status, struct slice head, const char *why);
 
 /* connect.c */
 void connect_drain(struct conn_set *set);   /* all attempts end at the turn's end */

@@ -1,5 +1,6 @@
 /* What a connection does in each phase: with input, with the end of input, with time. */
 #include "net/conn_impl.h"
+#include "net/tls.h"
 
 /* --- phases ----------------------------------------------------------------------------------- */
 
@@ -35,6 +36,19 @@ static void eof_linger(struct conn *c)
         conn_abort(c);
 }
 
+static void proxy_timeout(struct conn *c)
+{
+    conn_note(c, "refused a connection", "no PROXY header within the limit `handshake`");
+    conn_abort(c);
+}
+
+static void tls_timeout(struct conn *c)
+{
+    conn_note(c, "refused a connection",
+              "the TLS handshake took longer than the limit `handshake`");
+    conn_abort(c);
+}
+
 static uint32_t no_deadline(const struct conn *c)
 {
     (void)c;
@@ -59,8 +73,8 @@ static const struct phase_rule {
     uint32_t (*deadline)(const struct conn *c); /* ms from now; UINT32_MAX: none */
     void (*on_deadline)(struct conn *c);
 } phase_rules[] = {
-    [PHASE_PROXY] = {NULL, conn_abort, handshake_deadline, conn_abort},
-    [PHASE_TLS] = {NULL, conn_abort, handshake_deadline, conn_abort},
+    [PHASE_PROXY] = {NULL, conn_abort, handshake_deadline, proxy_timeout},
+    [PHASE_TLS] = {NULL, conn_abort, handshake_deadline, tls_timeout},
     [PHASE_HEAD] = {conn_http_take_head, eof_hang_up, handshake_deadline, conn_http_timeout},
     [PHASE_BODY] = {conn_http_take_body, eof_hang_up, handshake_deadline, conn_http_timeout},
     [PHASE_ANSWERING] = {NULL, eof_wait, no_deadline, NULL},
@@ -195,6 +209,15 @@ static void on_readable(struct conn *c)
     }
 }
 
+static void note_tls(struct conn *c)
+{
+    char why[512];
+    if (!conn_notes(c))
+        return;
+    tls_explain(&c->stream, why, sizeof why);
+    conn_note(c, "refused a connection", why);
+}
+
 /* A crowd that comes at once would hold up those who are there for seconds: it has to wait for the
  * next turns, in which the socket is ready again. */
 static void on_tls_ready(struct conn *c)
@@ -210,6 +233,7 @@ static void on_tls_ready(struct conn *c)
     case STREAM_RETRY:
         break;
     default:
+        note_tls(c);
         conn_abort(c);
     }
 }
@@ -313,6 +337,7 @@ void conn_arm(struct conn *c)
 static void on_deadline(struct conn *c)
 {
     if (is_stalled(c)) {
+        conn_note(c, "ended a connection", "it took nothing for longer than the limit `stall`");
         conn_abort(c);
         return;
     }

@@ -40,6 +40,8 @@ void conn_proxy_read(struct conn *c)
     ssize_t n = recv(c->stream.fd, bytes, sizeof bytes - before, MSG_PEEK);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
+    if (n == 0)
+        conn_note(c, "refused a connection", "it ended before its PROXY header did");
     if (n <= 0 || !buf_append(so_far, bytes, (size_t)n)) {
         conn_abort(c);
         return;

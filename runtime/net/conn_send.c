@@ -28,6 +28,7 @@ static enum conn_sent make_room(struct conn *c, size_t n)
         return CONN_NOT_OPEN;
     if (has_room(c, n))
         return CONN_SENT;
+    conn_note_close(c, 1013, slice_of("reads too slowly"));
     conn_close(c, 1013, slice_of("reads too slowly"));
     return CONN_OVERFLOW;
 }

@@ -97,6 +97,13 @@ void conn_close(struct conn *c, uint16_t code, struct slice reason)
     conn_later(c); /* input that was held by a pause may have the peer's Close */
 }
 
+unsigned conn_peer_closed(const struct conn *c, struct slice *reason)
+{
+    const struct conn_closing *k = c->close_received ? c->closing : NULL;
+    *reason = (struct slice){k ? k->reason : "", k ? k->len : 0};
+    return k ? k->code : 0;
+}
+
 void conn_reply_close(struct conn *c)
 {
     if (c->phase != PHASE_OPEN || !c->close_received || c->close_sent)
@@ -108,6 +115,7 @@ void conn_reply_close(struct conn *c)
 /* "Fail the WebSocket Connection" (section 7.1.7): a Close with the reason, then the end. */
 void conn_ws_fail(struct conn *c, uint16_t code, struct slice reason)
 {
+    conn_note_close(c, code, reason);
     remember_close(c, code, reason.ptr, reason.len);
     if (!c->close_sent)
         write_close(c, code, reason);
@@ -263,10 +271,14 @@ uint32_t conn_ws_deadline(const struct conn *c)
 void conn_ws_timeout(struct conn *c)
 {
     if (c->close_sent || c->close_received) {
+        conn_note(c, "ended a connection",
+                  "its closing handshake took longer than the limit `close`");
         conn_abort(c);
     } else if (idle_deadline(c) == 0) {
+        conn_note_close(c, 1001, slice_of("idle for too long"));
         conn_close(c, 1001, slice_of("idle for too long"));
     } else if (c->ping_out) {
+        conn_note(c, "ended a connection", "no sign of life within the limit `pong_wait`");
         conn_abort(c);
     } else {
         c->pinged = conn_now(c);

@@ -248,13 +248,18 @@ static const char *unix_advice(const char *path, int error)
     return "another program listens there";
 }
 
+static bool check_path(struct opening *r)
+{
+    size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1; /* for those who connect */
+    size_t n = strlen(r->asked.unix_path);
+    return (n && n <= most) ||
+           FAIL(r, "cannot listen on %s: a socket's path has 1 to %zu bytes", r->url, most);
+}
+
 static bool open_unix(struct opening *r)
 {
     const char *path = r->asked.unix_path;
-    size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1; /* for those who connect */
-    if (!*path || strlen(path) > most)
-        return FAIL(r, "cannot listen on %s: a socket's path has 1 to %zu bytes", r->url, most);
-    struct listen_point *p = add_point(r);
+    struct listen_point *p = check_path(r) ? add_point(r) : NULL;
     if (!p)
         return false;
     if (!unix_socket_listen(&p->local, path, false, BACKLOG))
@@ -315,6 +320,23 @@ bool listen_open(const char *url, const struct listen_options *options,
               (r.asked.unix_path ? open_unix(&r)
                : r.asked.systemd ? open_secured(&r, open_inherited)
                                  : open_secured(&r, open_host));
+    listen_url_free(&r.asked);
+    return ok;
+}
+
+static bool check_tls(struct opening *r)
+{
+    struct tls_context *tls = r->asked.uri.secure ? open_tls(r) : NULL;
+    tls_context_free(tls);
+    return tls || !r->asked.uri.secure;
+}
+
+bool listen_check(const char *url, const struct tls_settings *tls, char *error, size_t error_size)
+{
+    struct listen_options options = {.tls = tls};
+    struct opening r = {.url = url, .options = &options, .error = error, .error_size = error_size};
+    bool ok = listen_url_read(url, &r.asked, error, error_size) &&
+              (r.asked.unix_path ? check_path(&r) : check_tls(&r));
     listen_url_free(&r.asked);
     return ok;
 }

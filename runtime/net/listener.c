@@ -102,7 +102,7 @@ static void take_over(struct listener *l, int fd, const struct address *peer)
     }
     if (!secure)
         stream_init(&stream, fd);
-    else if (!tls_accept(&stream, l->point->tls, fd))
+    else if (!tls_accept(&stream, l->point->tls, fd, l->log->least == LOG_DEBUG))
         return;
     conn_accept(l->set, &stream, peer, secure, introduced);
 }

@@ -43,6 +43,10 @@ struct listen_options {
 bool listen_open(const char *url, const struct listen_options *options,
                  struct listen_point **points, char *error, size_t error_size);
 
+/* Would listen_open be able to make use of this URL, and of the certificates that it asks for? No
+ * socket is opened, no name resolved. `tls` as in the options. false: `error` as above. */
+bool listen_check(const char *url, const struct tls_settings *tls, char *error, size_t error_size);
+
 /* Closes everything and removes Unix sockets from the file system. */
 void listen_close(struct listen_point *points);
 

@@ -62,8 +62,12 @@ struct tls_description {
 bool tls_context_describe(const struct tls_context *t, size_t i, struct tls_description *out);
 
 /* A server's stream over a connected, non-blocking socket, which it owns from then on. The
- * handshake is still to be done. false: memory short; the socket is closed. */
-bool tls_accept(struct stream *s, struct tls_context *t, int fd);
+ * handshake is still to be done. false: memory short; the socket is closed. `told`: tls_explain may
+ * be asked. */
+bool tls_accept(struct stream *s, struct tls_context *t, int fd, bool told);
+
+/* Why such a stream's handshake has failed, in words for the log; before the stream is closed. */
+void tls_explain(const struct stream *s, char *text, size_t size);
 
 /* --- the client's certificate ----------------------------------------------------------------- */
 

@@ -10,13 +10,13 @@
 
 /* --- tls.c: the stream ------------------------------------------------------------------------ */
 
-/* Why a client's handshake failed, for tls_client_explain. A server's streams have none. */
+/* Why a handshake failed, for tls_client_explain and tls_explain. */
 struct tls_story {
     unsigned long error; /* OpenSSL's first one; 0: none */
     int system;          /* errno; 0: none */
     bool ended;          /* the peer has ended the connection */
     char *verdict;       /* on the certificate; NULL: none */
-    char name[];         /* the host's, or its address */
+    char name[];         /* of a client's: the host's, or its address */
 };
 
 /* A stream over an SSL that is ready for its handshake in either role. Both are the stream's from

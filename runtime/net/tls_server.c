@@ -361,10 +361,63 @@ bool tls_context_describe(const struct tls_context *t, size_t i, struct tls_desc
     return true;
 }
 
-bool tls_accept(struct stream *s, struct tls_context *t, int fd)
+/* --- streams ---------------------------------------------------------------------------------- */
+
+bool tls_accept(struct stream *s, struct tls_context *t, int fd, bool told)
 {
     SSL *ssl = SSL_new(t->current->ctx);
     if (ssl)
         SSL_set_accept_state(ssl);
-    return tls_stream_init(s, ssl, NULL, fd);
+    /* short of memory, nobody is told */
+    struct tls_story *story = told ? calloc(1, sizeof *story + 1) : NULL;
+    return tls_stream_init(s, ssl, story, fd);
+}
+
+/* Alerts of the peer have reasons of their own (RFC 8446 section 6.2). */
+static const char *error_text(unsigned long error)
+{
+    switch (ERR_GET_REASON(error)) {
+    case SSL_R_HTTP_REQUEST:
+        return "it speaks HTTP, not TLS: ws instead of wss";
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+        return "it does not speak TLS";
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        return "it has no version of TLS that we have (1.2 or 1.3)";
+    case SSL_R_NO_SHARED_CIPHER:
+        return "it has no cipher in common with us";
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+        return "it has no protocol in common with us (ALPN: http/1.1)";
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+        return "it has shown no certificate, which `client_ca` asks for";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+        return "it does not know the authority of our certificate";
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+        return "it says that our certificate has expired";
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+        return "it refuses our certificate";
+    default:
+        return ERR_reason_error_string(error);
+    }
+}
+
+void tls_explain(const struct stream *s, char *text, size_t size)
+{
+    static const char what[] = "the TLS handshake failed";
+    const struct tls_story *story = SSL_get_app_data(s->state);
+    long verdict = SSL_get_verify_result(s->state);
+    const char *known = story && story->error ? error_text(story->error) : NULL;
+    if (verdict != X509_V_OK)
+        snprintf(text, size, "%s: its certificate is refused: %s", what,
+                 X509_verify_cert_error_string(verdict));
+    else if (story && story->ended)
+        snprintf(text, size, "%s: the client has ended the connection", what);
+    else if (story && story->system)
+        snprintf(text, size, "%s: %s", what, strerror(story->system));
+    else
+        snprintf(text, size, "%s%s%s", what, known ? ": " : "", known ? known : "");
 }

@@ -1,34 +1,15 @@
 local core = require("support.core").install()
-local cli = require "tidewire.cli"
-local folder = require "support.folder"
-local streams = require "support.streams"
-local variables = require "support.variables"
+local command = require("support.command").new "check"
 
 describe("tidewire check", function()
-    local dir
-    local environment
+    setup(command.setup)
+    teardown(command.teardown)
+    after_each(command.clear)
 
-    setup(function()
-        environment = variables.replace()
-    end)
-
-    teardown(function()
-        variables.restore()
-    end)
-
-    after_each(function()
-        dir:remove()
-    end)
-
-    -- Returns status, stdout and stderr; in texts, the folder is called DIR.
+    -- Returns status, stdout and stderr.
     local function check(files, ...)
-        dir = folder.new(files)
-        local captured = streams.new()
-        local status = cli.main({ "check", dir.path, ... }, captured)
-        local function named(s)
-            return (s:gsub(dir.path:gsub("%p", "%%%0"), "DIR"))
-        end
-        return status, named(captured.out.text()), named(captured.err.text())
+        command.files(files)
+        return command.run(command.dir.path, ...)
     end
 
     local good = {
@@ -76,11 +57,9 @@ describe("tidewire check", function()
             ok = false, app = "DIR", file = "DIR/app.lua", line = 2,
             message = "DIR/app.lua:2: unexpected symbol near '}'",
         }, told)
-        dir:remove()
         told = core.json_decode((select(2, check({ ["app.lua"] = "return 5" }, "--json"))))
         assert.same({ "DIR/app.lua", false }, { told.file, told.ok })
         assert.is_nil(told.line)
-        dir:remove()
         told = core.json_decode((select(2, check({}, "--json"))))
         assert.same({ ok = false, app = "DIR", message = "DIR: the folder has no app.lua" }, told)
     end)
@@ -112,12 +91,33 @@ describe("tidewire check", function()
             .. 'wss://HOST:PORT?cert=FILE&key=FILE, unix:PATH or systemd:NAME, got ":8080" '
             .. "(did you mean `ws://127.0.0.1:8080`?)\n",
             err)
-        dir:remove()
-        environment.TIDEWIRE_WORKERS = "0"
+        command.environment.TIDEWIRE_WORKERS = "0"
         status, out, err = check { ["app.lua"] = "return { message = print }" }
-        environment.TIDEWIRE_WORKERS = nil
         assert.same({ 2, "", "tidewire: TIDEWIRE_WORKERS: expected a whole number from 1 to 256, got 0\n" },
             { status, out, err })
+    end)
+
+    it("asks C whether it could listen, with what run would be given", function()
+        local files = {
+            ["app.lua"] = "return { message = print }",
+            ["tidewire.lua"] = [[return { listen = { "wss://h:1", "unix:x" }, tls = { certificates = {
+                { cert = "a.pem", key = "/etc/a.key" } } } }]],
+        }
+        assert.equal(0, (check(files)))
+        assert.same({
+            { "wss://h:1", "unix:x" },
+            { certificates = { { cert = command.dir.path .. "/a.pem", key = "/etc/a.key" } } },
+        }, core.listen_checked)
+        check(files, "--listen", "ws://h:2", "--listen", "ws://h:3")
+        assert.same({ "ws://h:2", "ws://h:3" }, core.listen_checked[1])
+        core.refuse_listen = "cannot listen on wss://h:1: no such file"
+        assert.same({ 1, "", "tidewire: cannot listen on wss://h:1: no such file\n" }, { check(files) })
+        local status, out, err = check(files, "--json")
+        assert.same({ 1, "" }, { status, err })
+        assert.same({ ok = false, app = "DIR", message = core.refuse_listen }, (core.json_decode(out)))
+        files["app.lua"] = "return 5"
+        assert.is_falsy(select(3, check(files)):find("listen", 1, true), "the app's own mistakes come first")
+        core.refuse_listen = nil
     end)
 
     it("checks the settings too, and lays their limits under the routes'", function()
@@ -126,7 +126,6 @@ describe("tidewire check", function()
         local status, _, err = check(files)
         assert.same({ 1, "tidewire: DIR/tidewire.lua: limits.handler: this limit is not available in this version\n" },
             { status, err })
-        dir:remove()
         files["tidewire.lua"] = 'return { limits = { send_queue = "2 MiB" } }'
         files["app.lua"] = 'return { message = print, limits = { message = "3 MiB" } }'
         status, _, err = check(files)

@@ -1,16 +1,7 @@
 local core = require("support.core").install()
-local cli = require "tidewire.cli"
+local command_line = require("support.command").new()
 local folder = require "support.folder"
-local streams = require "support.streams"
-
--- Runs the command line. Returns the result, stdout, stderr.
-local function run(...)
-    local captured = streams.new()
-    local result = cli.main({ ... }, captured)
-    assert.is_true(captured.out.flushed)
-    assert.is_true(captured.err.flushed)
-    return result, captured.out.text(), captured.err.text()
-end
+local run = command_line.run
 
 local function usage(...)
     local status, out, err = run(...)
@@ -21,7 +12,7 @@ end
 
 local root_usage = "Usage: tidewire [-h] [--version] <command> ...\nTry `tidewire --help`.\n"
 local run_usage = "Usage: tidewire run [--config FILE] [--listen URL] [--control PATH] [--log LEVEL] "
-    .. "[--workers N] [-h]\n       APP\n"
+    .. "[--log-file FILE]\n       [--workers N] [-h] APP\n"
     .. "Try `tidewire run --help`.\n"
 
 describe("the command line", function()
@@ -55,8 +46,15 @@ describe("the command line", function()
 
     it("shows the forms of a URL, and an example for each command", function()
         local _, out = run("run", "--help")
-        for _, form in ipairs { "ws://HOST:PORT", "wss://HOST:PORT?cert=FILE&key=FILE", "unix:PATH" } do
+        for _, form in ipairs {
+            "ws://HOST:PORT", "wss://HOST:PORT?cert=FILE&key=FILE", "unix:PATH", "systemd:NAME", "systemd: ",
+        } do
             assert.is_truthy(out:find("\nURLs: .*" .. form:gsub("%p", "%%%0")), form)
+        end
+        for _, option in ipairs {
+            "proxy_protocol=on", "cert=FILE&key=FILE", "client_ca=FILE", "client=optional", "tls=on",
+        } do
+            assert.is_truthy(out:find("\nOptions of a URL.*\n +" .. option:gsub("%p", "%%%0") .. "  "), option)
         end
         for _, command in ipairs { "run", "check", "version" } do
             _, out = run(command, "--help")

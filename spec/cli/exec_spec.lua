@@ -1,37 +1,23 @@
 require("support.core").install()
-local cli = require "tidewire.cli"
-local folder = require "support.folder"
-local streams = require "support.streams"
-local variables = require "support.variables"
+local command = require("support.command").new "exec"
 
 describe("tidewire exec", function()
     local dir
     local environment
 
-    setup(function()
-        environment = variables.replace()
-    end)
-
-    teardown(function()
-        variables.restore()
-    end)
+    setup(command.setup)
+    teardown(command.teardown)
+    after_each(command.clear)
 
     before_each(function()
-        dir = folder.new { ["a.lua"] = "print(1)", ["lib/app.lua"] = "return {}" }
-    end)
-
-    after_each(function()
-        for name in pairs(environment) do
-            environment[name] = nil
-        end
-        dir:remove()
+        command.files { ["a.lua"] = "print(1)", ["lib/app.lua"] = "return {}" }
+        dir, environment = command.dir, command.environment
     end)
 
     local function exec(...)
-        local captured = streams.new()
-        local result = cli.main({ "exec", ... }, captured)
-        assert.equal("", captured.out.text())
-        return result, (captured.err.text():gsub(dir.path:gsub("%p", "%%%0"), "DIR"))
+        local result, out, err = command.run(...)
+        assert.equal("", out)
+        return result, err
     end
 
     it("makes a plan, with no listeners", function()

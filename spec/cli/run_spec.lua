@@ -1,37 +1,23 @@
 require("support.core").install()
-local cli = require "tidewire.cli"
-local folder = require "support.folder"
-local streams = require "support.streams"
-local variables = require "support.variables"
+local command = require("support.command").new "run"
 
 describe("tidewire run", function()
     local dir
     local environment
 
-    setup(function()
-        environment = variables.replace()
-    end)
-
-    teardown(function()
-        variables.restore()
-    end)
+    setup(command.setup)
+    teardown(command.teardown)
+    after_each(command.clear)
 
     before_each(function()
-        dir = folder.new { ["app.lua"] = "return }" }
-    end)
-
-    after_each(function()
-        for name in pairs(environment) do
-            environment[name] = nil
-        end
-        dir:remove()
+        command.files { ["app.lua"] = "return }" }
+        dir, environment = command.dir, command.environment
     end)
 
     local function run(...)
-        local captured = streams.new()
-        local result = cli.main({ "run", ... }, captured)
-        assert.equal("", captured.out.text())
-        return result, (captured.err.text():gsub(dir.path:gsub("%p", "%%%0"), "DIR"))
+        local result, out, err = command.run(...)
+        assert.equal("", out)
+        return result, err
     end
 
     it("makes a plan; the app itself is loaded by the workers", function()
@@ -44,6 +30,7 @@ describe("tidewire run", function()
                 tls = { from = "default" },
                 listen = { value = { "ws://127.0.0.1:8080" }, from = "default" },
                 log = { value = "info", from = "default" },
+                log_file = { from = "default" },
                 proxies = { value = {}, from = "default" },
                 workers = { value = 1, from = "default" },
                 limits = { value = {}, from = "default" },
@@ -109,6 +96,17 @@ describe("tidewire run", function()
         assert.equal("error", run(dir.path, "--log", "error").log)
         assert.same({ 2, 'tidewire: --log: expected one of debug, info, warn, error, got "eror" '
             .. "(did you mean `error`?)\n" }, { run(dir.path, "--log", "eror") })
+    end)
+
+    it("plans the log's file: a flag over the environment, that over the settings", function()
+        dir:write("tidewire.lua", 'return { log = { level = "warn", file = "a.log" } }')
+        assert.same({ "warn", dir.path .. "/a.log" }, { run(dir.path).log, run(dir.path).log_file })
+        environment.TIDEWIRE_LOG_FILE = "b.log"
+        assert.equal("b.log", run(dir.path).log_file)
+        local plan = run(dir.path, "--log-file", "c.log")
+        assert.same({ "c.log", "--log-file", "warn" }, { plan.log_file, plan.settings.log_file.from, plan.log })
+        assert.same({ 2, 'tidewire: --log-file: expected the path of a file, got ""\n' },
+            { run(dir.path, "--log-file", "") })
     end)
 
     it("fails with 1 when the app or the settings cannot be read or are wrong", function()

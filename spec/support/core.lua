@@ -42,8 +42,9 @@ local function encode(value)
 end
 
 --- A new double. Fields beside those of the real module: `calls` (list of { name, ... }), `timers`
--- (by the order of core.every), `installed`, `is_loading`, `time` (what core.now tells), `outcomes` (list of
--- what core.connect answers, each a list of results), `attempts` (its arguments), `blocked` (why nothing can wait).
+-- (by the order of core.every), `installed`, `listen_checked` and `refuse_listen` (of core.check_listen), `is_loading`,
+-- `time` (what core.now tells), `outcomes` (list of what core.connect answers, each a list of results), `attempts`
+-- (its arguments), `blocked` (why nothing can wait).
 function support.new()
     local core = {
         calls = {}, timers = {}, is_loading = false, version = "0.1.0", time = 1700000000.5,
@@ -68,8 +69,9 @@ function support.new()
         local value, _, message = dkjson.decode(text)
         return value, message
     end
+    local array = { __jsontype = "array" }
     function core.json_array(t)
-        return setmetatable(t, { __jsontype = "array" })
+        return setmetatable(t, array)
     end
 
     function core.now()
@@ -81,8 +83,38 @@ function support.new()
     function core.loading(on)
         core.is_loading = on
     end
+    -- Without limits: that they hold is tested with the binary.
+    function core.limited(fn, _, _, ...)
+        local traceback
+        local results = table.pack(xpcall(fn, function(err)
+            traceback = debug.traceback("", 2)
+            return err
+        end, ...))
+        if results[1] then
+            return table.unpack(results, 1, results.n)
+        end
+        return false, results[2], traceback
+    end
+    function core.is_over()
+        return false
+    end
+    -- Not SHA-256, but another one for other bytes, and as long.
+    function core.sha256(bytes)
+        local sum = 0
+        for i = 1, #bytes do
+            sum = (sum * 31 + bytes:byte(i)) & 0xFFFFFFFFFFFF
+        end
+        return ("%064x"):format(sum)
+    end
     function core.reporter(fn)
         core.report = fn
+    end
+    function core.check_listen(urls, tls)
+        core.listen_checked = { urls, tls }
+        if core.refuse_listen then
+            return nil, core.refuse_listen
+        end
+        return true
     end
     function core.install(what)
         if core.refuse_install then

@@ -81,6 +81,8 @@ static void count_answer(struct traffic *t, struct conn *c, uint64_t now)
 {
     if (t->latency)
         histogram_add(t->latency, now - c->since[c->oldest]);
+    if (t->answers)
+        answers_add(t->answers, c->since[c->oldest], now, (uint32_t)(c - t->first));
     c->oldest = after(c->oldest, t->batch->depth);
     c->expected = after(c->expected, t->batch->count);
     c->answers++;
@@ -97,9 +99,9 @@ static bool awaits_answer(const struct conn *c)
     return c->unanswered > c->owed;
 }
 
-static bool is_sampled(const struct conn *c)
+static bool is_sampled(const struct traffic *t, const struct conn *c)
 {
-    return c->answers % CONN_SAMPLE == 0;
+    return t->answers || c->answers % CONN_SAMPLE == 0;
 }
 
 static const unsigned char *expected_answer(const struct traffic *t, const struct conn *c)
@@ -137,7 +139,7 @@ static void begin_frame(struct traffic *t, struct conn *c)
     if (awaits_answer(c) && n == t->batch->header_len &&
         memcmp(c->head, expected_answer(t, c), n) == 0) {
         c->frame = CONN_ANSWER;
-        c->sampled = is_sampled(c);
+        c->sampled = is_sampled(t, c);
     } else if (opcode == 0x9 && c->left <= sizeof c->pong) {
         c->frame = CONN_PING;
         c->pong_len = 0;
@@ -203,7 +205,7 @@ static size_t receive_answer(struct traffic *t, struct conn *c, const unsigned c
     const unsigned char *answer = expected_answer(t, c);
     if (memcmp(bytes, answer, b->header_len) != 0)
         return 0;
-    if (is_sampled(c)) {
+    if (is_sampled(t, c)) {
         if (memcmp(bytes, answer, b->answer_len) != 0)
             wrong_payload(c);
         t->compared++;

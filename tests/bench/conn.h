@@ -1,11 +1,12 @@
 /* One open connection of the load generator: sends messages of a batch, checks the answers.
  *
  * Every answer's header is compared with the one expected (so its opcode, its FIN bit and its
- * length), and the whole payload of one answer in CONN_SAMPLE. An answer must be one frame. Pings
- * are answered, other control frames passed over. */
+ * length), and the whole payload of one answer in CONN_SAMPLE, or of all that are listed. An answer
+ * must be one frame. Pings are answered, other control frames passed over. */
 #ifndef TIDEWIRE_BENCH_CONN_H
 #define TIDEWIRE_BENCH_CONN_H
 
+#include "answers.h"
 #include "batch.h"
 #include "histogram.h"
 
@@ -25,6 +26,8 @@ struct traffic {
     uint64_t messages;         /* answered */
     uint64_t compared;         /* answers compared as a whole */
     struct histogram *latency; /* ns; NULL while nothing is recorded */
+    struct answers *answers;   /* all of them, each compared as a whole; NULL: none is listed */
+    const struct conn *first;  /* connection 0 of that list */
     unsigned char *buffer;     /* CONN_BUFFER bytes to receive into */
 };
 

@@ -1,8 +1,12 @@
-/* load echo URL | load idle URL: a load generator for WebSocket servers, on one core.
+/* load echo URL | load paced URL | load idle URL: a load generator for WebSocket servers, on one
+ * core.
  *
  * echo: a closed loop. Each connection keeps `--depth` messages in flight: every answer is
  * followed by the next message. All that one readable event calls for leaves in one send. After
  * the warm-up it counts for `--seconds`, then waits for the last answers.
+ *
+ * paced: an open loop. Messages leave at a rate, whether or not answers have come (paced.h), until
+ * it is ended as idle is; then it waits for the last answers.
  *
  * idle: opens connections, says so, and holds them until its standard input (a pipe or terminal)
  * ends or INT or TERM arrives.
@@ -11,36 +15,36 @@
 #include "batch.h"
 #include "bench.h"
 #include "client.h"
+#include "hold.h"
+#include "paced.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define WATCH_MAX 64
 
 static const char usage[] =
-    "usage: load echo URL [OPTION]...   load idle URL [OPTION]...\n"
+    "usage: load echo|paced|idle URL [OPTION]...\n"
     "  URL               ws://HOST:PORT/PATH, or tcp://HOST:PORT for an echo of plain bytes\n"
     "  --connections N   connections (100)\n"
     "  --json            result as one JSON object on standard output, the text on stderr\n"
+    "echo and paced:\n"
+    "  --size N          payload bytes of each message (20)\n"
     "echo:\n"
     "  --depth N         messages in flight on each connection (1)\n"
-    "  --size N          payload bytes of each (20)\n"
     "  --binary          binary messages instead of text\n"
     "  --seconds S       time that is measured (1)\n"
     "  --warmup S        time before it (0.2)\n"
-    "  --watch PID       tell this process's CPU time too; may be repeated\n";
+    "  --watch PID       tell this process's CPU time too; may be repeated\n"
+    "paced:\n"
+    "  --rate N          messages a second, of all connections together (1000)\n"
+    "  --log FILE        a list of all answers (answers.h)\n";
 
 struct options {
-    const char *mode, *url;
-    unsigned connections, depth;
+    const char *mode, *url, *log;
+    unsigned connections, depth, rate;
     size_t size;
     bool binary, json;
     double seconds, warmup;
@@ -76,6 +80,10 @@ static void read_option(struct options *o, int option)
         o->warmup = bench_seconds("--warmup", optarg);
     else if (option == 'j')
         o->json = true;
+    else if (option == 'r')
+        o->rate = (unsigned)bench_integer("--rate", optarg, 1, 10000000);
+    else if (option == 'l')
+        o->log = optarg;
     else if (option == 'w' && o->watch_count == WATCH_MAX)
         bench_die(2, "--watch: at most %d processes", WATCH_MAX);
     else if (option == 'w')
@@ -92,11 +100,14 @@ static void read_options(struct options *o, int argc, char **argv)
         {"seconds", required_argument, NULL, 't'},
         {"warmup", required_argument, NULL, 'u'},
         {"watch", required_argument, NULL, 'w'},
+        {"rate", required_argument, NULL, 'r'},
+        {"log", required_argument, NULL, 'l'},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    *o = (struct options){.connections = 100, .depth = 1, .size = 20, .seconds = 1, .warmup = 0.2};
+    *o = (struct options){
+        .connections = 100, .depth = 1, .size = 20, .seconds = 1, .warmup = 0.2, .rate = 1000};
     int option;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (option == 'h') {
@@ -107,12 +118,12 @@ static void read_options(struct options *o, int argc, char **argv)
             exit(2);
         read_option(o, option);
     }
-    if (argc - optind != 2 ||
-        (strcmp(argv[optind], "echo") != 0 && strcmp(argv[optind], "idle") != 0)) {
+    o->mode = argc - optind == 2 ? argv[optind] : "";
+    if (strcmp(o->mode, "echo") != 0 && strcmp(o->mode, "paced") != 0 &&
+        strcmp(o->mode, "idle") != 0) {
         fputs(usage, stderr);
         exit(2);
     }
-    o->mode = argv[optind];
     o->url = argv[optind + 1];
 }
 
@@ -204,63 +215,43 @@ static void print_json(const struct options *o, const struct result *r)
            (unsigned long long)r->compared);
 }
 
-/* Would the end of standard input mean something? Not when it is /dev/null or a file. */
-static bool input_can_end(void)
-{
-    struct stat st;
-    return isatty(0) || (fstat(0, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
-}
-
-static int open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    int fd = signalfd(-1, &set, SFD_CLOEXEC);
-    if (fd < 0)
-        bench_die(1, "signalfd: %s", strerror(errno));
-    return fd;
-}
-
-static void hold(struct client *cl)
-{
-    int signals = open_signals();
-    struct pollfd fds[] = {{.fd = cl->traffic.epoll, .events = POLLIN},
-                           {.fd = signals, .events = POLLIN},
-                           {.fd = input_can_end() ? 0 : -1, .events = POLLIN}};
-    bool ended = false;
-    while (!ended) {
-        char ignored[256];
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
-            bench_die(1, "poll: %s", strerror(errno));
-        if (fds[0].revents)
-            client_turn(cl, 0);
-        ended = fds[1].revents || (fds[2].revents && read(0, ignored, sizeof ignored) <= 0);
-    }
-    close(signals);
-}
-
 static int run_idle(const struct options *o)
 {
     struct client cl;
+    struct hold hold;
     client_init(&cl, o->url, o->connections);
     client_open(&cl, NULL);
+    hold_begin(&hold);
     printf(o->json ? "{\"mode\": \"idle\", \"connections\": %u}\n" : "holding %u connections\n",
            cl.opened);
     fflush(stdout);
-    hold(&cl);
+    while (hold_turn(&hold, &cl, -1))
+        ;
+    hold_end(&hold);
     client_close(&cl);
     if (cl.closed)
         fprintf(stderr, "load: the server closed %u of %u connections\n", cl.closed, cl.count);
     return cl.closed ? 1 : 0;
 }
 
+static int run_paced(const struct options *o)
+{
+    const struct paced paced = {.url = o->url,
+                                .connections = o->connections,
+                                .rate = o->rate,
+                                .size = o->size,
+                                .log = o->log,
+                                .json = o->json};
+    paced_run(&paced);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     read_options(&o, argc, argv);
+    if (strcmp(o.mode, "paced") == 0)
+        return run_paced(&o);
     if (strcmp(o.mode, "idle") == 0)
         return run_idle(&o);
     struct result *r = run_echo(&o);

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 
 def fail(message, status=1):
@@ -146,3 +147,16 @@ def private_bytes(pid):
             if line.startswith(("Private_Dirty:", "Swap:")):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def settled_bytes(pid):
+    """The same, once it has not changed for half a second (a server may still collect garbage), and
+    after five seconds in any case."""
+    last = private_bytes(pid)
+    for _ in range(10):
+        time.sleep(0.5)
+        now = private_bytes(pid)
+        if now == last:
+            break
+        last = now
+    return now

@@ -1,8 +1,12 @@
 """The suite itself: it must notice what a wrong peer does. `make conformance` runs the cases, pytest runs this."""
 
 import asyncio
+import os
 import pathlib
+import signal
+import subprocess
 import sys
+import time
 import zlib
 
 import pytest
@@ -203,3 +207,32 @@ def test_there_are_enough_cases_and_each_says_where_it_comes_from():
     assert len({case.id for case in ALL}) == len(ALL)
     assert all(case.rfc and case.title and case.roles for case in ALL)
     assert sum(case.group == "S" for case in ALL) >= 60
+
+
+SILENT = """
+import pathlib, socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+taken = []
+while True:
+    taken.append(server.accept())
+    if len(taken) == 3:
+        pathlib.Path(sys.argv[2]).touch()
+"""
+
+
+@pytest.mark.parametrize("whom", ["all", "the suite alone"])
+def test_an_interrupt_ends_it_with_one_line(tmp_path, whom):
+    """In the middle: its server takes connections and says nothing."""
+    (tmp_path / "silent.py").write_text(SILENT)
+    run = subprocess.Popen([HERE / "run", "--server-command",
+                            f"{sys.executable} {tmp_path}/silent.py {{port}} {tmp_path}/begun"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "begun").exists():
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.01)
+    if whom == "all":  # as a terminal does
+        os.killpg(run.pid, signal.SIGINT)
+    else:
+        run.send_signal(signal.SIGINT)
+    assert run.communicate(timeout=60) == ("", "interrupted\n")
+    assert run.returncode == 130

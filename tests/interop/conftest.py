@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "live")]
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from peers import CLIENTS, SERVERS  # noqa: E402  the path is set above
-from script import Door, Script  # noqa: E402
 from tap import Tap  # noqa: E402
 
 
@@ -99,25 +98,3 @@ class Content:
 @pytest.fixture
 def content(tmp_path):
     return Content(tmp_path)
-
-
-@pytest.fixture
-def script(tmp_path):
-    """script(SOURCE, *args, env=...) -> a Script of tidewire exec under way."""
-    with contextlib.ExitStack() as stack:
-        def start(source, *args, **options):
-            started = Script(tmp_path, source, *args, **options)
-            stack.callback(started.stop)
-            return started
-        yield start
-
-
-@pytest.fixture
-def door():
-    """door() -> a Door at a free port."""
-    with contextlib.ExitStack() as stack:
-        def make(**options):
-            made = Door(**options)
-            stack.callback(made.shut)
-            return made
-        yield make

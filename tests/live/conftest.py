@@ -1,4 +1,4 @@
-"""The fixtures of these tests; see live.py, peer.py, script.py and client.py."""
+"""The fixtures of these tests; see live.py and client.py."""
 
 import contextlib
 import pathlib
@@ -10,7 +10,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from client import SHOW, Websockets  # noqa: E402  the path is set above
 from live import LiveServer, write_app  # noqa: E402  the path is set above
-from script import Door, Script  # noqa: E402
 
 
 @pytest.fixture
@@ -21,28 +20,6 @@ def live(tmp_path):
             app = write_app(tmp_path / "app", source, config, files)
             return stack.enter_context(LiveServer(app, *args, **options))
         yield start
-
-
-@pytest.fixture
-def script(tmp_path):
-    """script(SOURCE, *args, env=..., files=..., options=...) -> a Script under way."""
-    with contextlib.ExitStack() as stack:
-        def start(source, *args, **options):
-            started = Script(tmp_path, source, *args, **options)
-            stack.callback(started.stop)
-            return started
-        yield start
-
-
-@pytest.fixture
-def door():
-    """door(path=..., port=...) -> a Door; by default at a free port."""
-    with contextlib.ExitStack() as stack:
-        def make(**options):
-            made = Door(**options)
-            stack.callback(made.shut)
-            return made
-        yield make
 
 
 @pytest.fixture

@@ -195,6 +195,51 @@ def test_bad_listener(tmp_path, url, told):
     assert_failed(tidewire("run", write_app(tmp_path, ECHO), "--listen", url), 1, told, url.split("?")[0])
 
 
+@pytest.mark.parametrize("url, told", [
+    ("ws://127.0.0.1:99999", "port"),
+    ("ws://127.0.0.1:0/path", "no path"),
+    ("ws://127.0.0.1:0?x=1", "unknown option"),
+    ("wss://127.0.0.1:0", "wss needs a certificate"),
+    ("wss://127.0.0.1:0?cert=/none.pem&key=/none.pem", "/none.pem"),
+    ("wss://127.0.0.1:0?cert=/none.pem", "each certificate needs its key"),
+    ("systemd:web?cert=/none.pem&key=/none.pem", "/none.pem"),
+    ("unix:" + "x" * 200, "path"),
+])
+def test_check_judges_listeners_as_run_does(tmp_path, url, told):
+    app = write_app(tmp_path, ECHO, f'{{ listen = {{ "ws://127.0.0.1:0", "{url}" }} }}')
+    done = tidewire("check", app)
+    assert_failed(done, 1, told, f"cannot listen on {url.split('?')[0]}")
+    said = json.loads(tidewire("check", app, "--json").stdout)
+    assert (said["ok"], f"tidewire: {said['message']}\n") == (False, done.stderr)
+    if not url.startswith("systemd:"):  # there it is the socket that is missing
+        assert tidewire("run", app).stderr == done.stderr
+    assert tidewire("check", app, "--listen", "ws://127.0.0.1:0").returncode == 0
+
+
+def test_check_opens_no_socket(tmp_path, live, certificate):
+    cert, key = certificate
+    server = live(ECHO)
+    path = tmp_path / "s.sock"
+    for url in (server.urls[0], f"unix:{path}", "ws://no.such.host.invalid:1", "systemd:", f"wss://127.0.0.1:0?cert={cert}&key={key}"):
+        done = tidewire("check", write_app(tmp_path / "other", ECHO), "--listen", url)
+        assert (done.returncode, done.stderr) == (0, ""), url
+    assert not path.exists()
+
+
+def test_check_judges_certificates_of_the_settings(tmp_path, certificate):
+    cert, key = certificate
+    (tmp_path / "garbage.pem").write_text("garbage")
+    for c, k, more, told in ((cert, key, "", None), ("garbage.pem", key, "", "garbage.pem"), (cert, "none.key", "", "none.key"),
+                             (cert, key, ', client_ca = "garbage.pem"', "garbage.pem")):
+        app = write_app(tmp_path, ECHO, '{ listen = "wss://127.0.0.1:0", '
+                        f'tls = {{ certificates = {{ {{ cert = "{c}", key = "{k}" }} }}{more} }} }}')
+        done = tidewire("check", app)
+        assert_failed(done, 1, told) if told else None
+        assert done.returncode == (1 if told else 0), done
+        done = tidewire("check", app, "--listen", "ws://127.0.0.1:0")
+        assert done.returncode == 0, "nobody asks for them there"
+
+
 def test_certificates(tmp_path, certificate):
     cert, key = certificate
     app = write_app(tmp_path, ECHO)
@@ -204,7 +249,8 @@ def test_certificates(tmp_path, certificate):
     (tmp_path / "garbage.pem").write_text("garbage")
     for c, k, told in ((cert, other, "other.pem"), (tmp_path / "garbage.pem", key, "garbage.pem"),
                        (cert, tmp_path / "garbage.pem", "garbage.pem"), (tmp_path, key, str(tmp_path))):
-        assert_failed(tidewire("run", app, "--listen", f"wss://127.0.0.1:0?cert={c}&key={k}"), 1, told)
+        for command in ("run", "check"):
+            assert_failed(tidewire(command, app, "--listen", f"wss://127.0.0.1:0?cert={c}&key={k}"), 1, told)
 
 
 def test_port_in_use(tmp_path, live):

@@ -1,12 +1,17 @@
 """tidewire.connect: both styles, the events and their order, the ends, and connections of an app."""
 
 import contextlib
+import pathlib
+import subprocess
 import threading
 
 import pytest
 from client import echo, handshake_answer, quiet
 from live import wait_until
-from peer import BINARY, CLOSE, PING, PONG, TEXT, close_payload, frame
+from peer import BINARY, CLOSE, PATIENCE, PING, PONG, TEXT, close_payload, frame
+from tidewire import binary
+
+EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "client.lua"
 
 # --- the two styles -------------------------------------------------------------------------------
 
@@ -89,7 +94,7 @@ def test_fields(run, door):
     assert started.lines() == [
         "true|b|101|one, two|nil", "127.0.0.1|open|0|0", "nil|nil|nil|table", "1|true|true",
         "false|bad argument #3 to '?' (this connection has no handler with functions to name)",
-        "did you mean `response`", "nil|closed", "127.0.0.1|true|101"]
+        "did you mean `response`", "nil|closed|1000|", "127.0.0.1|true|101"]
 
 
 def test_server_connections_have_none_of_it(live):
@@ -124,7 +129,7 @@ def test_messages_before_a_close_wait_and_so_does_the_answer(run, door):
     assert guest.message() == "answer"
     assert guest.closing() == (4000, "")
     guest.sock.close()
-    assert started.lines() == ["open|one|text", "two|binary", "true", "nil|closed", "nil|closed"]
+    assert started.lines() == ["open|one|text", "two|binary", "true", "nil|closed|4000|bye", "nil|closed|4000|bye"]
 
 
 def test_messages_outlive_the_connection(run, door):
@@ -145,7 +150,7 @@ def test_messages_outlive_the_connection(run, door):
         keeper.say(PING, n)
         keeper.frame()
     keeper.say(TEXT, "go")
-    assert started.lines() == ["closed|one|text", "nil|closed", "two|text", "nil|closed", "closed"]
+    assert started.lines() == ["closed|one|text", "nil|closed", "two|text", "nil|closed|1006|", "closed"]
 
 
 def test_the_limit_of_the_closing_handshake_bounds_the_wait(run, door):
@@ -158,7 +163,42 @@ def test_the_limit_of_the_closing_handshake_bounds_the_wait(run, door):
     """, server.url())
     guest = server.open(behind=frame(TEXT, "one", masked=False) + frame(CLOSE, close_payload(1000), masked=False))
     assert guest.rest() == b""
-    assert started.lines() == ["one|text", "nil|closed"]
+    assert started.lines() == ["one|text", "nil|closed|1000|"]
+
+
+def test_receive_tells_how_the_connection_has_ended(run, door):
+    server = door()
+    started = run("""
+        local lost, closed = tidewire.connect(arg[1]), tidewire.connect(arg[1])
+        show(lost:receive())
+        local step, of = closed:messages()
+        show(step(of))
+        for data in closed:messages() do show(data) end
+        show(closed:receive())
+        show(closed:receive(0.01))
+        show(step(of))
+    """, server.url())
+    lost, closed = server.open(), server.open(behind=frame(TEXT, "one", masked=False))
+    lost.reset()
+    closed.say(TEXT, "two")
+    closed.close(4000, "bye é")
+    assert closed.closing() == (4000, "")
+    closed.sock.close()
+    assert started.lines() == ["nil|closed|1006|", "one|text", "two"] + ["nil|closed|4000|bye é"] * 3
+
+
+def test_receive_tells_a_handler_how_its_connection_has_ended(live):
+    server = live("""
+        return { run = function(ws)
+            for data in ws:messages() do note(data) end
+            note(ws:receive())
+        end }
+    """)
+    peer = server.open()
+    peer.text("hi")
+    peer.close(4001, "enough")
+    assert peer.closing() == (4001, "")
+    server.wait_notes("hi", "nil|closed|4001|enough")
 
 
 def test_what_waits_is_bounded(run, door):
@@ -239,7 +279,7 @@ def test_receive_times_out_and_others_go_on(run, door):
     lines = started.lines()
     assert lines.index("nil|timeout") < lines.index("hi|text")
     assert "false|another coroutine is waiting in receive on this connection" in lines
-    assert lines[-1] == "nil|closed"
+    assert lines[-1] == "nil|closed|1000|"
 
 
 # --- errors, ends, collection ---------------------------------------------------------------------
@@ -271,7 +311,7 @@ def test_a_server_that_breaks_the_protocol(run, door):
     code, _ = guest.closing()
     assert code == 1002
     guest.sock.close()
-    assert started.lines() == ["nil|closed"]
+    assert started.lines() == ["nil|closed|1002|unmasked frame from a client, or masked frame from a server"]
 
 
 def test_a_coroutine_that_is_closed_while_it_connects(run, door):
@@ -393,6 +433,28 @@ def test_many_at_once(run, serve_websockets):
         while left > 0 do tidewire.sleep(0.01) end
         show(math.tointeger(sum))
     """, f"ws://127.0.0.1:{server.port}/").lines() == ["75750"]
+
+
+# --- a script that reads its input -----------------------------------------------------------------
+
+def test_the_example_does_not_read_while_it_is_connected(door):
+    """Where it reads, it answers no ping. All of the input is taken before the server answers the handshake."""
+    server = door()
+    lines = [str(n) * 50_000 for n in range(10)]  # more than a pipe holds
+    with subprocess.Popen([binary(), "exec", str(EXAMPLE), server.url()], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        try:
+            client.stdin.write("\n".join(lines))
+            client.stdin.close()
+            guest = server.open()
+            for line in lines:
+                assert guest.message() == line
+                guest.say(TEXT, line[:1])
+            guest.expect_close(1000, "done")
+            assert client.wait(PATIENCE) == 0
+            assert client.stdout.read().split() == [line[:1] for line in lines]
+        finally:
+            client.kill()
 
 
 # --- in an app ------------------------------------------------------------------------------------

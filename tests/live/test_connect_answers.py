@@ -82,7 +82,8 @@ def test_certificates(run, certificate, tmp_path):
         assert code == "tls" and "other.example" in message
         code, message = failure(run, url, f'{{ tls = {{ ca = "{tmp_path}/none.pem" }} }}')
         assert code == "tls" and "none.pem" in message
-        for options in (f'tls = {{ ca = "{cert}" }}', "tls = { verify = false }"):
+        for options in (f'tls = {{ ca = "{cert}" }}', "tls = { verify = false }",
+                        f'tls = {{ verify = false, ca = "{tmp_path}/none.pem", name = "other.example" }}'):
             assert run(f"""
                 local ws = assert(tidewire.connect(arg[1], {{ {options} }}))
                 ws:send "over TLS"
@@ -94,17 +95,26 @@ def test_certificates(run, certificate, tmp_path):
 
 def test_misuse_throws_at_the_caller(run):
     lines = run("""
-        show(pcall(function() tidewire.connect("http://example.org") end))
+        show(pcall(function() tidewire.connect(nil) end))
         show(pcall(function() tidewire.connect("ws://example.org", { timout = 5 }) end))
-        show(pcall(function() tidewire.connect("ws://example.org/a|b") end))
         show(pcall(table.sort, { 1, 2 }, function()
             local ws = tidewire.connect "ws://example.org"
             return ws
         end))
     """).lines()
-    for line, told in zip(lines, ("ws://, wss:// or ws+unix: expected", "did you mean `timeout`?", "bad argument #1",
-                                  "connect cannot wait here")):
+    for line, told in zip(lines, ("a URL expected, got nil", "did you mean `timeout`?", "connect cannot wait here"),
+                          strict=True):
         assert re.fullmatch(rf"false\|\S+/script\.lua:\d+: .*{re.escape(told)}.*", line), line
+
+
+@pytest.mark.parametrize("url, options, told", [
+    ("http://example.org", "{}", "ws://, wss:// or ws+unix: expected"),
+    ("ws://example.org/a|b", "{ reconnect = true }", "must be percent-encoded, got "),  # only C finds it
+    ("ws://127.0.0.1:1/", "{ tls = { verify = false } }", "with the option tls a wss: URL expected"),
+])
+def test_a_bad_url_is_an_expected_failure(run, url, options, told):
+    code, message = failure(run, url, options)
+    assert code == "url" and told in message
 
 
 def test_not_while_an_app_loads(tmp_path, live):

@@ -115,6 +115,18 @@ def test_app_of_another_user():
                                    "only its own user, and root, may ask\n")
 
 
+def test_folder_that_is_another_users():
+    become = "import os, sys; os.setuid(65534); os.execve(int(sys.argv[1]), sys.argv[2:], os.environ)"
+    with tempfile.TemporaryDirectory() as folder, open(binary(), "rb") as program:
+        app = write_app(folder, APP, "{ limits = { lag = 0 } }")
+        os.chmod(folder, 0o555)
+        prefix = [] if os.geteuid() else [sys.executable, "-c", become, str(program.fileno())]
+        with LiveServer(app, prefix=prefix, pass_fds=[program.fileno()]) as server:
+            server.wait_log(r" warn  no control socket .*/\.tidewire\.sock: Permission denied\. "
+                            r"`tidewire reload` and `tidewire status` cannot find this app; --control ")
+            assert server.open().message() == "hello"
+
+
 def test_stale_socket_is_replaced(live, tmp_path):
     path = tmp_path / "s.sock"
     with socket.socket(socket.AF_UNIX) as left:
@@ -127,7 +139,8 @@ def test_socket_of_another_one_is_left_alone(live, tmp_path):
     first = live(APP)
     app = tmp_path / "app" / "app.lua"
     with LiveServer(app) as second:
-        second.wait_log(r"no control socket .*/app/\.tidewire\.sock: another tidewire answers there")
+        second.wait_log(r" warn  no control socket .*/app/\.tidewire\.sock: another tidewire answers there.* "
+                        r"`tidewire reload` and `tidewire status` cannot find this app")
         assert ask(first, "status")["pid"] == first.process.pid
     assert ask(first, "status")["pid"] == first.process.pid, "its end takes away what is its own alone"
     status, out, err = command("run", app, "--listen", "ws://127.0.0.1:0", "--control", socket_of(first))

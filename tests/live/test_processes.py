@@ -135,7 +135,10 @@ def test_worker_that_cannot_come_up_again_is_tried_until_the_app_is_repaired(liv
     worker, = server.workers()
     script.write_text("return { message = ")
     os.kill(worker, signal.SIGKILL)
-    server.wait_log(r"app\.lua:1: ")
+    server.wait_log(r" error worker 0 cannot start$")
+    server.wait_log(r"^    tidewire: .*app\.lua:1: ")
+    server.wait_log(r" warn  worker 0 is started again in 0\.5 s$")
+    server.wait_log(r" warn  worker 0 is started again in 1\.0 s$")
     repaired = tmp_path / "repaired.lua"
     repaired.write_text(good)
     repaired.replace(script)

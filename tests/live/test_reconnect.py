@@ -90,6 +90,46 @@ def test_reconnect_ends_where_trying_again_is_of_no_use(run, door):
     assert started.end()[0] == 1
 
 
+def test_gave_up_is_told_after_the_last_attempt(run, door):
+    server = door()
+    started = run("""
+        local over
+        local ws = tidewire.connect(arg[1], { handler = { close = function(_, code) show("close", code) end,
+            open = function(ws) show "open" ws.state.name = "mine" end },
+            reconnect = { min = 0.001, max = 3600, attempts = 2, gave_up = function(ws, message, code, answer)
+                show("gave up", message, code, answer and answer.status, ws.state.name, ws:send "x")
+                over = true
+            end } })
+        while not over do tidewire.sleep(0.01) end
+    """, server.url())
+    server.open().reset()
+    server.open().reset()  # the first attempt: made, but it does not last
+    guest = server.guest()
+    guest.request()
+    guest.answer_with("503 Service Unavailable")
+    assert started.lines() == [
+        "open", "close|1006", "open", "close|1006",
+        f"gave up|cannot connect to {server.url('')}: the server answered 503 Service Unavailable, not 101|status|503|mine|"
+        "nil|closed"]
+    assert "not connecting again" not in started.stderr.text()
+
+
+def test_gave_up_is_told_after_a_close_that_ends_it(run, door):
+    server = door()
+    started = run("""
+        local over
+        tidewire.connect(arg[1], { handler = { open = function() end,
+            close = function(_, ...) tidewire.sleep(0.001) show("close", ...) end },
+            reconnect = { gave_up = function(_, ...) show("gave up", ...) over = true end } })
+        while not over do tidewire.sleep(0.01) end
+    """, server.url())
+    guest = server.open()
+    guest.close(1008, "no entry")
+    assert guest.closing() == (1008, "")
+    guest.sock.close()
+    assert started.lines() == ["close|1008|no entry|true", "gave up|closed with 1008: no entry|closed"]
+
+
 def test_closing_between_two_connections_ends_it(run, door):
     server = door()
     started = run("""

@@ -74,7 +74,7 @@ static struct stream talk(struct setting *s, SSL **client, const char *name, int
     struct stream stream;
     int ends[2];
     socket_pair(ends);
-    assert_true(tls_accept(&stream, s->context, ends[0]));
+    assert_true(tls_accept(&stream, s->context, ends[0], false));
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     SSL_CTX_use_cert_and_key(ctx, s->client.cert, s->client.key, NULL, 1);
     *client = SSL_new(ctx);

@@ -1,5 +1,6 @@
---- tidewire check: loads an app and its settings and judges them, without opening a socket.
+--- tidewire check: loads an app and its settings and judges them as `run` would, without opening a socket.
 local banner = require "tidewire.banner"
+local core = require "tidewire.core"
 local json = require "tidewire.json"
 local loader = require "tidewire.loader"
 local prepare = require "tidewire.prepare"
@@ -19,7 +20,15 @@ local function judge(asked)
     if not resolved then
         return nil, message, details, is_usage
     end
-    return prepare.app(asked.app, resolved)
+    local app, generation, told = prepare.app(asked.app, resolved)
+    if not app then
+        return nil, generation, told
+    end
+    local fine, wrong = core.check_listen(resolved.listen.value, resolved.tls.value)
+    if not fine then
+        return nil, report.plain(wrong)
+    end
+    return app, generation
 end
 
 -- The lines after the first, without what sets them off for people.

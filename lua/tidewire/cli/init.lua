@@ -6,20 +6,28 @@ local cli = {}
 --- Exit codes.
 cli.DONE, cli.FAILED, cli.USAGE = 0, 1, 2
 
+-- Asked only where it matters: it starts a shell.
+local function shows_colour()
+    local no_colour = os.getenv "NO_COLOR"
+    return (no_colour == nil or no_colour == "") and os.execute "test -t 1" == true
+end
+
 --- Runs a command. arguments: a list without the program's name. streams: { out =, err = } with
--- `write` and `flush`, by default stdout and stderr. Returns an exit status, or for `exec` a plan
--- (see tidewire.cli.exec), or for `run` a plan:
+-- `write` and `flush`, and colour(): may out be coloured?; by default stdout and stderr. Returns an exit status, or
+-- for `exec` a plan (see tidewire.cli.exec), or for `run` and `dev` a plan:
 --   command   "run"
+--   dev       true: watch the app's files, and reload them when they are saved
 --   app       the path as it was given
 --   settings  each { value =, from = }, plain data (see settings.resolve)
 --   listen    list of { url =, text = (where it was given, for messages) }
 --   log       "debug", "info", "warn" or "error"
+--   log_file  path of the log, or nil: stderr
 --   workers   number of worker processes
 --   tls       certificates of wss listeners that name none, or nil (see tidewire.certificates)
 --   control   path of the control socket, or nil; control_asked: somebody has named it
 --   limits    limits of the process as numbers; `connections` only when it is set
 function cli.main(arguments, streams)
-    streams = streams or { out = io.stdout, err = io.stderr }
+    streams = streams or { out = io.stdout, err = io.stderr, colour = shows_colour }
     local asked = parser.parse(arguments)
     local result
     if asked.outcome == "help" then

@@ -30,6 +30,7 @@ function run.run(asked, streams)
         settings = resolved,
         listen = listen,
         log = resolved.log.value,
+        log_file = resolved.log_file.value,
         workers = resolved.workers.value,
         tls = resolved.tls.value,
         control = chosen == nil and control.default_path(entry) or chosen or nil,

@@ -125,18 +125,7 @@ local function check_handler(value, path)
     return own
 end
 
-local function check_url(value)
-    if type(value) ~= "string" then
-        expect.fail("", "a URL expected, got %s", expect.kind(value))
-    end
-    local u, wrong = url.parse(value)
-    if not u then
-        expect.fail("", "%s, got %s", wrong, expect.quote(url.hide_user(value)))
-    end
-    return u
-end
-
-local function check_options(opts, u)
+local function check_options(opts)
     expect.type(opts, "table", "", "a table of options")
     expect.only(opts, names, "")
     local function field(name, check, default)
@@ -164,34 +153,56 @@ local function check_options(opts, u)
         redirects = field("redirects", check_redirects, 0),
         reconnect = field("reconnect", reconnect.check, false),
     }
-    if want.tls and u.scheme ~= "wss" and want.redirects == 0 then
-        expect.fail("tls", "there is none with %s:", u.scheme)
-    elseif want.proxy and u.socket then
-        expect.fail("proxy", "a socket of this machine is not reached through one")
-    end
-    for _, pair in ipairs(want.headers) do
-        if u.user and pair[1]:lower() == "authorization" then
-            expect.fail(expect.field("headers", pair[1]), "the URL has user information, which is sent as this field")
-        end
+    if want.reconnect and want.reconnect.gave_up and not want.handler then
+        expect.fail("reconnect.gave_up", "without a handler, connect itself returns why it gave up")
     end
     return want
 end
 
---- Checks both. Returns the URL as url.parse does and what is wanted; or nil, nil and the whole message about the
--- argument that is wrong. What is wanted: handler, headers (a list of { name, value }), sensitive (a set of
--- names in lower case), protocols, compression, limits, origin, proxy (false: none, nil: as the environment says),
--- tls, timeout, redirects, reconnect.
+--- Checks what the program has written: misuse, whatever the URL says. Returns what is wanted, or nil and the whole
+-- message about the argument that is wrong. What is wanted: handler, headers (a list of { name, value }), sensitive
+-- (a set of names in lower case), protocols, compression, limits, origin, proxy (false: none, nil: as the environment
+-- says), tls, timeout, redirects, reconnect.
 function options.check(address, opts)
-    local u, wrong = expect.catch(check_url, address)
-    if not u then
-        return nil, nil, ("bad argument #1 to 'connect' (%s)"):format(wrong)
+    if type(address) ~= "string" then
+        return nil, ("bad argument #1 to 'connect' (a URL expected, got %s)"):format(expect.kind(address))
     end
-    local want
-    want, wrong = expect.catch(check_options, opts == nil and {} or opts, u)
+    local want, wrong = expect.catch(check_options, opts == nil and {} or opts)
     if not want then
-        return nil, nil, ("bad argument #2 to 'connect' (%s)"):format(wrong)
+        return nil, ("bad argument #2 to 'connect' (%s)"):format(wrong)
     end
-    return u, want
+    return want
+end
+
+-- What the URL asks for and an option forbids.
+local function contradiction(u, want)
+    if want.tls and u.scheme ~= "wss" and want.redirects == 0 then
+        return "with the option tls a wss: URL expected"
+    elseif want.proxy and u.socket then
+        return "with the option proxy no socket of this machine expected"
+    end
+    for _, pair in ipairs(want.headers) do
+        if u.user and pair[1]:lower() == "authorization" then
+            return "user information is sent as Authorization, which is among the headers already"
+        end
+    end
+    return nil
+end
+
+--- What is wrong with the URL `address`, with the URL itself in it.
+function options.bad_url(address, why)
+    return ("%s, got %s"):format(why, expect.quote(url.hide_user(address)))
+end
+
+--- Reads the URL, which may come from a user. Returns it as url.parse does; or nil and what is wrong with it, alone or
+-- together with what is wanted.
+function options.read_url(address, want)
+    local u, wrong = url.parse(address)
+    wrong = wrong or contradiction(u, want)
+    if wrong then
+        return nil, options.bad_url(address, wrong)
+    end
+    return u
 end
 
 return options

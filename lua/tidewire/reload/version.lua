@@ -1,0 +1,132 @@
+--- One version of the app in a worker, from the bytes of its bundle to something that can be committed: a record
+--   { number, hash, state_version, generation (see loader), checked (see app.check), classes (see class.set),
+--     gen (the core's generation) }
+local bundle = require "tidewire.bundle"
+local class = require "tidewire.class"
+local core = require "tidewire.core"
+local expect = require "tidewire.expect"
+local guard = require "tidewire.guard"
+local limits = require "tidewire.limits"
+local loader = require "tidewire.loader"
+local prepare = require "tidewire.prepare"
+local public = require "tidewire.public"
+local report = require "tidewire.report"
+
+local version = {}
+
+local methods = {}
+methods.__index = methods
+
+--- Calls a function of the app as one of this version, which it pins until it returns; it may await. what: for
+-- `status`. Returns true and the results, or false, the error and the traceback.
+function methods:call(what, fn, ...)
+    return self.gen:call(what, fn, ...)
+end
+
+--- Logs an error of this version's code; where: what has raised it.
+function methods:log_error(where, err, traceback)
+    local message, details = report.entry(err, traceback, self.generation.sources)
+    core.log("error", message, { where = where }, details)
+end
+
+--- Calls it with the objects of all classes turned to this version, under the limits for loading: it may neither act
+-- nor await. Returns true and the results, or false, the error, the traceback and the frames.
+function methods:judge(fn, ...)
+    local _ <close> = class.pointed(self.classes)
+    return guard.call(self.generation.limit, fn, ...)
+end
+
+--- An error of this version as a text and details; see report.failure.
+function methods:failure(err, traceback, frames)
+    local generation = self.generation
+    return report.failure(guard.advice(err), traceback, generation.sources, generation.dev and frames or nil)
+end
+
+-- The entries of core.generation for its routes.
+local function routes_of(checked)
+    local routes = {}
+    for i, route in ipairs(checked.routes) do
+        routes[i] = route.install
+    end
+    return routes
+end
+
+-- The core's generation: slots, bindings, and whatever a commit will need.
+local function install(self, context)
+    local checked = self.checked
+    local gen, message, index = core.generation {
+        number = self.number, state_version = self.state_version, app = context.object or checked.object,
+        routes = routes_of(checked), limits = limits.merge("limits", context.settings.limits.value), record = self,
+    }
+    if not gen then
+        local place = index and expect.field("routes", checked.routes[index].pattern) .. ": " or ""
+        return nil, report.plain(("%s: %s%s"):format(self.generation.file, place, message))
+    end
+    self.gen = gen
+    return true
+end
+
+local function open(context)
+    if context.bytes == "" then
+        return nil
+    end
+    local opened, message = bundle.open(context.bytes)
+    if not opened then
+        return nil, report.plain(("version %d: %s"):format(context.number, message))
+    end
+    return opened
+end
+
+--- The steps, each a phase: { name, function(record) -> true, or nil, a whole message, details }, to be done in this
+-- order. context:
+--   number, hash   of the version
+--   bytes          its bundle; "": it is read from the disk, from the path `app`
+--   settings       of settings.load
+--   dev            true: reports show local variables
+--   object         the app object; nil: the first version makes it
+--   pace           see tidewire.reload.pace
+function version.steps(context)
+    local function begin(self)
+        local opened, text, details = open(context)
+        if text then
+            return nil, text, details
+        end
+        self.generation, text, details = loader.begin {
+            bundle = opened, app = context.app, public = public.new(self.classes), version = context.number,
+            dev = context.dev, limit = guard.limits(context.settings.limits.value),
+        }
+        return self.generation and true, text, details
+    end
+    local function compile(self)
+        local more, text, details = begin(self)
+        while more do
+            context.pace()
+            more, text, details = loader.compile(self.generation)
+        end
+        return more == false, text, details
+    end
+    local function load(self)
+        local _ <close> = class.pointed(self.classes)
+        return loader.run(self.generation)
+    end
+    local function judge(self)
+        local text, details
+        do
+            local _ <close> = class.pointed(self.classes)
+            self.checked, text, details = prepare.judge(self.generation, context.settings)
+        end
+        if not self.checked then
+            return nil, text, details
+        end
+        self.state_version = self.checked.state_version
+        return install(self, context)
+    end
+    return { { "compile", compile }, { "load", load }, { "contract", judge } }
+end
+
+--- A record to begin with.
+function version.new(number, hash)
+    return setmetatable({ number = number, hash = hash, classes = class.set() }, methods)
+end
+
+return version
