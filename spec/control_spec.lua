@@ -70,17 +70,6 @@ describe("the commands to a running app", function()
             { run("reload", "--certificates", dir.path) })
     end)
 
-    it("show the status", function()
-        core.answer = {
-            v = 1, ok = true, version = "0.1.0", pid = 7, uptime = 200000.5, listeners = { { url = "ws://x:1" } },
-            workers = { { index = 0, state = "ready", pid = 8, uptime = 130.9, connections = 3 },
-                        { index = 1, state = "down" } },
-            certificates = {},
-        }
-        assert.same({ 0, "tidewire 0.1.0  pid 7, up 2 days\nworker 0  ready, pid 8, up 2 min, connections: 3\n"
-            .. "worker 1  down\nlistening ws://x:1\n", "" }, { run("status", dir.path) })
-    end)
-
     it("fail with 1, and say why", function()
         core.answer = { v = 1, ok = false, error = { code = "certificates", message = "cannot read it" } }
         assert.same({ 1, "", "tidewire: cannot read it\n" }, { run("reload", "--certificates", dir.path) })
@@ -100,9 +89,9 @@ describe("the commands to a running app", function()
     end)
 
     it("fail with 2 when the command line is wrong", function()
-        local status, out, err = run("reload", dir.path)
+        local status, out, err = run("reload", "--certificate", dir.path)
         assert.same({ 2, "" }, { status, out })
-        assert.is_truthy(err:find("missing option `--certificates`", 1, true))
+        assert.is_truthy(err:find("unknown option `--certificate` (did you mean `--certificates`?)", 1, true))
         assert.same({ 2, "", 'tidewire: --control: expected a path or "off", got ""\n' },
             { run("status", "--control", "", dir.path) })
     end)

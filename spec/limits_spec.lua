@@ -70,7 +70,7 @@ describe("limits.merge", function()
             handshake = 10, head = 16384, headers = 100, body = 1048576, message = 1048576, fragments = 1024,
             ping_interval = 25, pong_wait = 20, idle = 120, close = 10, send_soft = 262144, send_queue = 1048576,
             stall = 10, subscriptions = 128, handshakes_per_address = 1024, drain = 30,
-            handshakes_per_second = 0, inflate_ratio = 100, lag = 0.25, rate = 0, reassembly = 268435456,
+            handshakes_per_second = 0, inflate_ratio = 100, lag = 0.25, load = 0.5, rate = 0, reassembly = 268435456,
         }, merged)
     end)
 

@@ -1,3 +1,4 @@
+require("support.core").install()
 local folder = require "support.folder"
 local lfs = require "lfs"
 local loader = require "tidewire.loader"

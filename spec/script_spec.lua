@@ -1,13 +1,12 @@
 local support = require "support.core"
 local folder = require "support.folder"
-local loader = require "tidewire.loader"
 
 describe("a script of exec", function()
-    local core, script, dir
+    local core, loader, script, dir
 
     before_each(function()
         core = support.install()
-        script = require "tidewire.script"
+        loader, script = require "tidewire.loader", require "tidewire.script"
         function core.exit(status)
             core.status = status
             error("ended", 0)

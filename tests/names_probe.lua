@@ -3,6 +3,7 @@
 local app = require "tidewire.app"
 local core = require "tidewire.core"
 local expect = require "tidewire.expect"
+local guard = require "tidewire.guard"
 local handler = require "tidewire.handler"
 local limits = require "tidewire.limits"
 local route = require "tidewire.route"
@@ -120,13 +121,14 @@ local function add_limits(out)
     out["defaults"] = defaults
 end
 
--- What C reads of an app: the callbacks of a handler, and the limits in force before and on a route.
+-- What is read of an app: the callbacks of a handler, the limits in force before and on a route, and those for loading.
 local function add_installed(out)
     local callbacks, callbacks_asked = recorder()
     local read, asked = recorder()
     assert(core.install {
         app = {}, limits = read, routes = { { pattern = "/", handler = callbacks, limits = read } },
     })
+    guard.limits(read)
     out["callbacks"] = keys(callbacks_asked)
     out["limits read"] = keys(asked)
 end

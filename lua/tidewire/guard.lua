@@ -20,7 +20,7 @@ local advices = {
 --- The limits for loading, by those of tidewire.lua (a table of numbers) or, without it, the defaults:
 -- { seconds =, bytes = }.
 function guard.limits(given)
-    return { seconds = limits.of_process(given or {}).load, bytes = guard.bytes }
+    return { seconds = given and given.load or limits.defaults().load, bytes = guard.bytes }
 end
 
 --- Calls fn(...), and meanwhile core refuses everything that acts (send, publish, spawn, timers). Returns
@@ -47,7 +47,8 @@ function guard.xpcall(fn, handler, ...)
     end, ...)
 end
 
-local function advise(err)
+--- What was raised, and when it is about the limits, what to do about it.
+function guard.advice(err)
     for _, advice in ipairs(type(err) == "string" and advices or {}) do
         if err:find(advice[1]) then
             return err .. "\n" .. advice[2]
@@ -60,7 +61,7 @@ end
 -- local variables are shown. Returns nil, a whole message for stderr, and the same as a table, with the phase.
 function guard.failure(limit, phase, sources, err, traceback, frames)
     -- within the limits too: an error object may have a __tostring that loops
-    local ok, text, details = guard.call(limit, report.failure, advise(err), traceback, sources, frames)
+    local ok, text, details = guard.call(limit, report.failure, guard.advice(err), traceback, sources, frames)
     if not ok then
         text, details = report.failure("an error object that cannot be shown", traceback, sources, frames)
     end

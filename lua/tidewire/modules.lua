@@ -64,8 +64,8 @@ local function not_found(generation, name, tried)
         table.concat(tried, "\n    "))
 end
 
--- What is wrong with a module's name, or nil.
-local function bad_name(name)
+--- What is wrong with a module's name, or nil.
+function modules.bad_name(name)
     if type(name) ~= "string" then
         return "bad argument #1 to 'require' (a module's name expected, got " .. type(name) .. ")"
     elseif name:find("/", 1, true) and not name:find("..", 1, true) then
@@ -127,15 +127,15 @@ local function env_of(generation, own)
     return own and generation.env or generation.library_env
 end
 
--- Is the file below the app's root?
-local function is_below(generation, path)
+--- Is the file below the app's root?
+function modules.is_below(generation, path)
     local root = source.join(generation.root, "")
     return generation.root == "." and path:sub(1, 1) ~= "/" or path:sub(1, #root) == root
 end
 
 --- Compiles a text before it is run, with the globals that it most likely will have. Returns nil, or the message.
 function modules.compile_ahead(generation, path, text)
-    local env = env_of(generation, is_below(generation, path))
+    local env = env_of(generation, modules.is_below(generation, path))
     local main, message = chunk.compile(text, path, env, generation.sources)
     if not main then
         return message
@@ -199,7 +199,7 @@ end
 --- Makes the function `require` of a generation (see loader).
 function modules.new_require(generation)
     return function(name)
-        local wrong = bad_name(name)
+        local wrong = modules.bad_name(name)
         if wrong then
             complain(generation, name, wrong)
         end

@@ -68,7 +68,7 @@ local function text_of(err)
     elseif type(err) == "number" then
         return tostring(err)
     end
-    local meta = getmetatable(err)
+    local meta = debug.getmetatable(err) -- that of a class is closed
     if type(meta) == "table" and rawget(meta, "__tostring") then
         local ok, text = pcall(tostring, err)
         if ok then

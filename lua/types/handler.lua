@@ -29,6 +29,10 @@
 ---@field close? fun(ws: tidewire.ws, code: integer, reason: string, clean: boolean): ...
 ---A callback has raised; without it: logged, and closed with 1011.
 ---@field error? fun(ws: tidewire.ws, err: any, traceback: string): ...
+---ws.state of an older state_version -> the new one, after a reload. It leaves what it gets as it is; it may neither
+---wait nor act.
+---@field migrate? fun(old: table, from: integer): table?
+---@field downgrade? fun(state: table, to: integer): table? ws.state -> that of an older state_version.
 ---@field [string] any A function that a timer names.
 
 ---Limits of a route. 0 turns off ping_interval, idle and rate.
@@ -57,4 +61,5 @@
 ---@field handshakes_per_second? integer Of each worker, and at once; 0 by default: any; above: 503.
 ---@field lag? tidewire.duration Of a turn of the loop; 250 ms by default, 0: any; above: handshakes get 503.
 ---@field reassembly? tidewire.size Unfinished messages of a worker; 256 MiB by default; above: the largest gets 1013.
+---@field load? tidewire.duration CPU time to load the app, and for its `check`; 500 ms by default; above: refused.
 ---@field drain? tidewire.duration At the end, for connections to close; 30 s by default, 0: at once; then they are cut.

@@ -1,5 +1,5 @@
 ---@meta _
--- tidewire.log: one line each on stderr.
+-- tidewire.log: one line each on stderr, or in the log file.
 -- luacheck: no unused
 
 ---At most 32 are written.

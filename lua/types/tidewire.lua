@@ -51,6 +51,18 @@ function tidewire.files(path) end
 ---@return tidewire.refusal
 function tidewire.refuse(status, body, headers) end
 
+---A class, to which methods and metamethods are assigned; calling it makes an object.
+---@class tidewire.class
+---@overload fun(object?: table): table
+---@field [string] any
+
+---A class whose objects a reload keeps: they run the methods of the version that serves. To be declared while the app
+---loads, under the same name in each version.
+---@param name string
+---@param parent? tidewire.class
+---@return tidewire.class
+function tidewire.class(name, parent) end
+
 ---Sends to every subscriber of the topic in this worker. Not while the app loads.
 ---@param topic string levels separated by "/", at most 255 bytes, without "+" and "#"
 ---@param data string

@@ -6,7 +6,7 @@
 
 ---@class tidewire.ws
 ---@field id string Unique over workers and machines; see `tidewire.send`.
----@field state table A table of the app's own for this connection; another table may be assigned.
+---@field state table A table of the app's own for this connection, plain data; another table may be assigned.
 ---@field request tidewire.request The request of the handshake; nil when it is first read after the end, and for a
 --- connection that we made.
 ---@field params table<string, string> The captures of the route; nil when the request is.
@@ -17,6 +17,7 @@
 ---@field protocol? string The subprotocol agreed on, or nil.
 ---@field ready_state tidewire.ready_state
 ---@field buffered_amount integer Bytes queued and not yet taken by the system.
+---@field resumed boolean In `run`: it has begun anew after a reload.
 ---@field compressed boolean Is permessage-deflate agreed on?
 ---@field remote_address string As in "127.0.0.1", "::1", "unix"; nil when the request is.
 local ws = {}

@@ -37,6 +37,8 @@ struct plan {
     enum log_level log;          /* the least that is logged */
     char *log_file;              /* NULL: the log goes to stderr */
     struct tls_settings tls;     /* of wss URLs that name no certificates; count 0: none */
+    char *app, *root;            /* as it was named; the folder of its entry script */
+    bool dev;                    /* somebody develops here: watch, and reload at each save */
     char *control;               /* path of the control socket; NULL: none */
     bool control_asked;          /* somebody has named it: without it nothing starts */
 };
@@ -82,6 +84,14 @@ struct vm_tally {
  * of it. */
 void vm_watch(struct vm *vm, void (*changed)(void *context, const struct vm_tally *t),
               void *context);
+
+/* --- bundles (lua/tidewire/bundle) ------------------------------------------------------------ */
+
+/* Loads the app of the command that vm_command has read from the disk, as a worker would, and
+ * appends its sources to `bundle`, and to `report` in JSON what has come of it
+ * (lua/tidewire/bundle/collect.lua). false: the report tells why there is no bundle. For a child
+ * process of its own, without a loop: the app may not end, or end the process. */
+bool vm_collect(struct vm *vm, struct buf *bundle, struct buf *report);
 
 /* When no connection is left: waits up to `within` ms for handlers that are suspended, such as a
  * `close` that saves something, then runs the app's stop() in a task. `done` is called once. */

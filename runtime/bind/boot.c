@@ -123,6 +123,13 @@ static void read_plan(lua_State *L, struct plan *plan)
     read_listen(L, plan);
     boot_read_tls(L, &plan->tls);
     read_control(L, plan);
+    lua_getfield(L, -1, "app");
+    plan->app = take_string(L);
+    lua_getfield(L, -1, "root");
+    plan->root = take_string(L);
+    lua_getfield(L, -1, "dev");
+    plan->dev = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     plan->workers = (size_t)number_field(L, "workers", 1);
     app_read_proxies(L, &plan->proxies);
     lua_getfield(L, -1, "limits");
@@ -177,6 +184,8 @@ void plan_free(struct plan *plan)
     free(plan->listen);
     tls_settings_free(&plan->tls);
     free(plan->control);
+    free(plan->app);
+    free(plan->root);
     free(plan->log_file);
     network_list_free(&plan->proxies);
     *plan = (struct plan){0};

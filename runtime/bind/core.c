@@ -3,6 +3,7 @@
 #include "bind/bind.h"
 #include "bind/client.h"
 #include "bind/control.h"
+#include "bind/disk.h"
 #include "bind/folder.h"
 #include "bind/limited.h"
 #include "bind/request.h"
@@ -146,6 +147,9 @@ static int open_module(lua_State *L)
                                          {"told_to_close", client_told_to_close},
                                          {"exit", script_exit},
                                          {"folder", folder_new},
+                                         {"read", disk_read},
+                                         {"stat", disk_stat},
+                                         {"list", disk_list},
                                          {"is_over", limited_over},
                                          {"limited", limited_call},
                                          {"sha256", digest_sha256},

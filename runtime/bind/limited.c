@@ -5,6 +5,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
@@ -91,6 +92,9 @@ static void watchdog_stop(const struct watchdog *before)
 /* The runtime's own, which is there below the app and between its functions. */
 static bool is_runtime(const lua_Debug *ar)
 {
+    const char *folder = getenv("TIDEWIRE_LUA_PATH"); /* see modules.c */
+    if (folder && *folder && strncmp(ar->source + 1, folder, strlen(folder)) == 0)
+        return true;
     return strncmp(ar->source, "@tidewire/", 10) == 0 || strcmp(ar->source, "=coroutine.wrap") == 0;
 }
 

@@ -2,6 +2,8 @@
 #include "host/master_impl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define PATIENCE 5000        /* ms: with a worker that is busy */
 #define ROTATION 3600 * 1000 /* ms between new keys of tickets */
@@ -20,29 +22,34 @@ static bool read_and_prepare(const struct master *m, struct buf *bytes, char *er
     return listen_prepare_certificates(m->points, all, error, size);
 }
 
-static int prepare(struct master *m, char *error, size_t size)
+static void begin(struct change *c)
 {
+    struct master *m = c->master;
     struct buf bytes = {0};
+    char error[CHANGE_ERROR];
     int file = -1;
-    if (read_and_prepare(m, &bytes, error, size)) {
+    if (read_and_prepare(m, &bytes, error, sizeof error)) {
         file = channel_file_new(bytes.data, bytes.len);
         if (file < 0) {
-            snprintf(error, size, "out of memory or descriptors");
+            snprintf(error, sizeof error, "out of memory or descriptors");
             listen_abandon_certificates(m->points);
         }
     }
     tls_wipe_bytes(&bytes);
-    return file;
+    if (file >= 0)
+        change_go(c, file, NULL);
+    else
+        change_fail(c, error);
 }
 
-static void commit(struct master *m)
+static void commit(struct change *c)
 {
-    listen_commit_certificates(m->points);
+    listen_commit_certificates(c->master->points);
 }
 
-static void abandon(struct master *m)
+static void abandon(struct change *c)
 {
-    listen_abandon_certificates(m->points);
+    listen_abandon_certificates(c->master->points);
 }
 
 static void log_flaw(void *log, const struct listen_point *point, const struct tls_description *d)
@@ -57,8 +64,11 @@ static void warn_of_flaws(const struct master *m)
     listen_each_certificate(m->points, log_flaw, (void *)m->log);
 }
 
-static void done(struct master *m, const char *error)
+static void done(struct change *c, const char *error)
 {
+    struct master *m = c->master;
+    free(m->certificates_wrong);
+    m->certificates_wrong = error ? strdup(error) : NULL;
     if (error) {
         log_error(m->log, "the certificates stay as they are: %s", error);
     } else {
@@ -72,7 +82,7 @@ static const struct change_kind kind = {
     .letter = CHANGE_CERTIFICATES,
     .name = "new certificates",
     .patience = PATIENCE,
-    .prepare = prepare,
+    .begin = begin,
     .commit = commit,
     .abandon = abandon,
     .done = done,
@@ -104,6 +114,8 @@ bool certificates_init(struct master *m)
 void certificates_free(struct master *m)
 {
     change_free(&m->certificates);
+    free(m->certificates_wrong);
+    m->certificates_wrong = NULL;
     if (m->loop)
         loop_timer_cancel(m->loop, &m->rotation);
 }

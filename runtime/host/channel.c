@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define LONG 0x80 /* with a message's type: its text is in the file */
+
 /* Room for one descriptor beside a message. */
 union control {
     struct cmsghdr header;
@@ -20,17 +22,11 @@ bool channel_open(int ends[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0;
 }
 
-bool channel_send(int fd, enum channel_message type, const char *text)
-{
-    return channel_send_file(fd, type, text, -1);
-}
+/* --- messages --------------------------------------------------------------------------------- */
 
-bool channel_send_file(int fd, enum channel_message type, const char *text, int file)
+static bool send_packet(int fd, unsigned char kind, struct slice text, int file)
 {
-    char kind = (char)type;
-    size_t n = strlen(text);
-    struct iovec parts[2] = {{&kind, 1},
-                             {(void *)text, n < CHANNEL_TEXT_MAX ? n : CHANNEL_TEXT_MAX}};
+    struct iovec parts[2] = {{&kind, 1}, {(void *)text.ptr, text.len}};
     struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
     union control control = {0};
     if (file >= 0) {
@@ -44,26 +40,86 @@ bool channel_send_file(int fd, enum channel_message type, const char *text, int 
     return sendmsg(fd, &m, MSG_NOSIGNAL) >= 0;
 }
 
-enum channel_message channel_receive(int fd, char text[CHANNEL_TEXT_MAX + 1], int *file)
+static bool send_long(int fd, enum channel_message type, struct slice text)
 {
-    char kind = 0;
-    struct iovec parts[2] = {{&kind, 1}, {text, CHANNEL_TEXT_MAX}};
+    if (text.len > CHANNEL_LONG_MAX)
+        text.len = CHANNEL_LONG_MAX;
+    int file = channel_file_new(text.ptr, text.len);
+    bool sent =
+        file >= 0 && send_packet(fd, (unsigned char)type | LONG, (struct slice){"", 0}, file);
+    if (file >= 0)
+        close(file);
+    return sent;
+}
+
+bool channel_send(int fd, enum channel_message type, const char *text)
+{
+    struct slice whole = slice_of(text);
+    return whole.len > CHANNEL_TEXT_MAX ? send_long(fd, type, whole)
+                                        : send_packet(fd, (unsigned char)type, whole, -1);
+}
+
+bool channel_send_file(int fd, enum channel_message type, const char *text, int file)
+{
+    struct slice whole = slice_of(text);
+    if (whole.len > CHANNEL_TEXT_MAX)
+        return false;
+    return send_packet(fd, (unsigned char)type, whole, file);
+}
+
+/* The text that is in the file; without memory for it there is none. */
+static void read_long(struct channel_packet *p)
+{
+    if (channel_file_read(p->file, &p->whole)) {
+        p->whole.data[p->whole.len] = '\0'; /* there is room: see channel_file_read */
+        p->text = (const char *)p->whole.data;
+    }
+    if (p->file >= 0)
+        close(p->file);
+    p->file = -1;
+}
+
+enum channel_message channel_receive(int fd, struct channel_packet *p)
+{
+    unsigned char kind = 0;
+    struct iovec parts[2] = {{&kind, 1}, {p->room, CHANNEL_TEXT_MAX}};
     union control control = {0};
     struct msghdr m = {.msg_iov = parts,
                        .msg_iovlen = 2,
                        .msg_control = &control,
                        .msg_controllen = sizeof control.room};
-    *file = -1;
+    p->file = -1;
+    p->text = p->room;
+    p->whole = (struct buf){0};
+    *p->room = '\0';
     ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? CHANNEL_NONE : CHANNEL_END;
+        return p->type = errno == EAGAIN || errno == EINTR ? CHANNEL_NONE : CHANNEL_END;
     struct cmsghdr *h = CMSG_FIRSTHDR(&m);
     if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-        memcpy(file, CMSG_DATA(h), sizeof *file);
+        memcpy(&p->file, CMSG_DATA(h), sizeof p->file);
     if (n == 0)
-        return CHANNEL_END;
-    text[n - 1] = '\0';
-    return (enum channel_message)kind;
+        return p->type = CHANNEL_END;
+    p->room[n - 1] = '\0';
+    if (kind & LONG)
+        read_long(p);
+    return p->type = (enum channel_message)(kind & ~LONG);
+}
+
+void channel_packet_free(struct channel_packet *p)
+{
+    if (p->file >= 0)
+        close(p->file);
+    p->file = -1;
+    buf_free(&p->whole);
+    p->text = "";
+}
+
+/* --- files in memory -------------------------------------------------------------------------- */
+
+void channel_file_seal(int file)
+{
+    fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 }
 
 int channel_file_new(const void *bytes, size_t n)
@@ -80,7 +136,7 @@ int channel_file_new(const void *bytes, size_t n)
         n -= done > 0 ? (size_t)done : 0;
     }
     if (file >= 0)
-        fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+        channel_file_seal(file);
     return file;
 }
 

@@ -1,4 +1,5 @@
 /* The master's workers: started, heard, restarted when they die. */
+#include "host/code.h"
 #include "host/master_impl.h"
 #include "host/worker.h"
 
@@ -13,6 +14,8 @@
 #define CRASH_LOOP 1000 /* ms: a worker that lived less is not restarted at once */
 #define BACKOFF_MIN 500
 #define BACKOFF_MAX 30000
+
+#define DESCRIBE_PATIENCE 1000 /* ms: of one that is busy is told what it said the last time */
 
 static void restart_later(struct child *s);
 
@@ -33,61 +36,83 @@ static void on_ready(struct child *s, const char *banner)
     s->ready = true;
     if (m->up) {
         log_info(m->log, "worker %zu is ready (pid %d)", s->index, (int)s->pid);
+        code_worker_ready(m);
         return;
     }
     m->up = true;
     fputs(banner, stdout);
     fflush(stdout);
-    master_tell_ready(m);
     /* the app comes up: now the others, which need not find the same mistakes again */
     for (size_t i = 1; i < m->plan->workers && !m->stopping; i++)
         if (!child_start(&m->children[i]))
             restart_later(&m->children[i]);
+    code_first_ready(m);
 }
 
 static void on_failed(struct child *s, const char *why)
 {
     struct master *m = s->master;
     char message[64];
-    if (!m->up) { /* the command has failed: that is its answer */
-        fputs(why, stderr);
-        master_fail(m);
+    if (!m->up) {
+        code_first_failed(m, why);
         return;
     }
     snprintf(message, sizeof message, "worker %zu cannot start", s->index);
     log_write(m->log, &(struct log_record){.level = LOG_ERROR,
                                            .message = slice_of(message),
                                            .detail = slice_of(why)});
+    code_worker_failed(m, s->index, why);
+}
+
+static void on_described(struct child *s, const char *text)
+{
+    json_t *description = json_loads(text, 0, NULL);
+    s->asked = false;
+    if (json_is_object(description)) {
+        json_decref(s->description);
+        s->description = description;
+    } else {
+        json_decref(description);
+    }
+    round_settle(&s->master->description, s->index);
+}
+
+static void on_message(struct child *s, const struct channel_packet *p)
+{
+    switch (p->type) {
+    case CHANNEL_READY:
+        on_ready(s, p->text);
+        break;
+    case CHANNEL_FAILED:
+        on_failed(s, p->text);
+        break;
+    case CHANNEL_PREPARED:
+    case CHANNEL_STANDS:
+    case CHANNEL_COMMITTED:
+        change_answered(s->master, s->index, p->type, p->text);
+        break;
+    case CHANNEL_DESCRIBED:
+        on_described(s, p->text);
+        break;
+    case CHANNEL_TALLY:
+        code_tally(s->master, s->index, p->text);
+        break;
+    case CHANNEL_END:
+        close_channel(s);
+        break;
+    default:
+        break;
+    }
 }
 
 /* false: there is nothing more to read now. */
 static bool read_channel(struct child *s)
 {
-    char text[CHANNEL_TEXT_MAX + 1];
-    int file;
-    enum channel_message type = channel_receive(s->channel, text, &file);
-    if (file >= 0)
-        close(file);
-    switch (type) {
-    case CHANNEL_READY:
-        on_ready(s, text);
-        return true;
-    case CHANNEL_FAILED:
-        on_failed(s, text);
-        return true;
-    case CHANNEL_PREPARED:
-    case CHANNEL_COMMITTED:
-        change_answered(&s->master->certificates, s->index, type, text);
-        return true;
-    case CHANNEL_COUNTED:
-        commands_counted(s, text);
-        return true;
-    case CHANNEL_END:
-        close_channel(s);
-        return false;
-    default:
-        return false;
-    }
+    struct channel_packet packet;
+    enum channel_message type = channel_receive(s->channel, &packet);
+    on_message(s, &packet);
+    channel_packet_free(&packet);
+    return type != CHANNEL_NONE && type != CHANNEL_END;
 }
 
 static void on_channel(void *context)
@@ -99,15 +124,30 @@ static void on_channel(void *context)
 
 static int be_worker(struct master *m, size_t index, int channel, const sigset_t *signals)
 {
+    int file;
+    struct buf bundle = {0};
+    json_t *order = code_boot_order(m, &file);
+    char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
+    json_decref(order);
     struct worker_setup setup = {.index = index,
                                  .channel = channel,
                                  .signals = signals,
                                  .vm = m->vm,
                                  .plan = m->plan,
                                  .points = m->points,
-                                 .log = m->log};
+                                 .log = m->log,
+                                 .order = slice_of(text ? text : ""),
+                                 .bundle = &bundle};
+    bool has_code = text && channel_file_read(file, &bundle);
     master_leave(m);
-    return worker_run(&setup);
+    int status = 1;
+    if (has_code)
+        status = worker_run(&setup);
+    else
+        channel_send(channel, CHANNEL_FAILED, "tidewire: cannot start: out of memory\n");
+    buf_free(&bundle);
+    free(text);
+    return status;
 }
 
 /* Signals wait until the child has handlers of its own: those of the master are not meant for it,
@@ -147,8 +187,9 @@ bool child_start(struct child *s)
     }
     s->pid = pid;
     s->ready = false;
-    s->counting = false;
-    s->connections = 0;
+    s->asked = s->held = false;
+    json_decref(s->description);
+    s->description = NULL;
     s->started = loop_now(m->loop);
     m->running++;
     return true;
@@ -173,8 +214,55 @@ static void restart_later(struct child *s)
 static void on_restart(struct timer *t)
 {
     struct child *s = list_entry(t, struct child, restart);
-    if (!child_start(s))
+    s->held = s->master->changing; /* what it is to begin with is being decided */
+    if (!s->held && !child_start(s))
         restart_later(s);
+}
+
+void children_resume(struct master *m)
+{
+    for (size_t i = 0; i < m->plan->workers && !m->stopping; i++)
+        if (m->children[i].held)
+            loop_timer_set(m->loop, &m->children[i].restart, 0);
+}
+
+void children_hasten(struct master *m)
+{
+    for (size_t i = 0; i < m->plan->workers && !m->stopping; i++) {
+        struct child *s = &m->children[i];
+        s->backoff = 0;
+        if (timer_is_set(&s->restart))
+            loop_timer_set(m->loop, &s->restart, 0);
+    }
+}
+
+/* --- what they are doing ---------------------------------------------------------------------- */
+
+static void on_all_described(struct round *r, bool all)
+{
+    struct master *m = list_entry(r, struct master, description);
+    (void)all;
+    commands_described(m);
+    code_described(m);
+}
+
+/* One that has not answered the last time is waited for, but not asked again: what piles up in the
+ * channel of one that is stuck would leave no room for what has to be said. */
+void children_ask(struct master *m)
+{
+    struct round *r = &m->description;
+    if (r->open)
+        return; /* the answers that are on their way are for this one too */
+    round_open(r, on_all_described);
+    for (size_t i = 0; i < m->plan->workers; i++) {
+        struct child *s = &m->children[i];
+        if (s->channel < 0)
+            continue;
+        s->asked = s->asked || channel_send(s->channel, CHANNEL_DESCRIBE, "");
+        if (s->asked)
+            round_ask(r, i);
+    }
+    round_wait(r, DESCRIBE_PATIENCE);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -203,13 +291,14 @@ static void on_death(struct child *s, int status)
     else if (WIFSIGNALED(status) || WEXITSTATUS(status))
         m->status = 1;
     s->pid = 0;
-    change_died(&m->certificates, s->index);
-    round_settle(&m->count, s->index);
+    code_worker_ended(m, s->index);
+    change_died(m, s->index);
+    round_settle(&m->description, s->index);
     if (m->stopping) {
         if (!m->running)
             loop_stop(m->loop);
     } else if (!m->up) {
-        master_fail(m);
+        code_first_ended(m);
     } else {
         restart_later(s);
     }
@@ -218,10 +307,14 @@ static void on_death(struct child *s, int status)
 void children_reap(struct master *m)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        for (size_t i = 0; i < m->plan->workers; i++)
-            if (m->children[i].pid == pid)
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        bool known = code_reap(m, pid, status);
+        for (size_t i = 0; i < m->plan->workers && !known; i++) {
+            known = m->children[i].pid == pid;
+            if (known)
                 on_death(&m->children[i], status);
+        }
+    }
 }
 
 void children_signal(const struct master *m, int signal)
@@ -248,6 +341,7 @@ void children_free(struct master *m)
     for (size_t i = 0; m->children && i < m->plan->workers; i++) {
         loop_timer_cancel(m->loop, &m->children[i].restart);
         close_channel(&m->children[i]);
+        json_decref(m->children[i].description);
     }
     free(m->children);
     m->children = NULL;

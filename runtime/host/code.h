@@ -49,20 +49,21 @@ struct code_outcome {
     bool dry_run;
     bool stopping; /* not ok: the service ends */
 
-    unsigned serving;     /* the current version now; 0: none yet */
-    json_t *watch;        /* folders (strings) in which a change may make another try worth while, or
-                             NULL: as before */
+    unsigned serving; /* the current version now; 0: none yet */
+    json_t *watch;    /* folders (strings) in which a change may make another try worth while, or
+                         NULL: as before */
     const char *warnings; /* what went less well without being a failure; NULL: nothing */
+    bool certificates;    /* they were read anew too: m->certificates_wrong */
 
     /* ok */
     unsigned version, previous; /* previous: 0 at the start */
     const char *hash;
-    enum version_state state;         /* of `version`: VERSION_CANARY, or VERSION_CURRENT */
-    bool watched; /* it is not stable yet: commands_code_settled follows */
+    enum version_state state;          /* of `version`: VERSION_CANARY, or VERSION_CURRENT */
+    bool watched;                      /* it is not stable yet: commands_code_settled follows */
     json_t *changed, *added, *removed; /* paths, relative to the app's root where below it */
-    json_t *phases;                   /* { name = the slowest worker's seconds } */
-    double seconds, pause;            /* in all; the longest time that a worker stood still */
-    size_t connections, held;         /* kept; calls that the barrier has held, of all workers */
+    json_t *phases;                    /* { name = the slowest worker's seconds } */
+    double seconds, pause;             /* in all; the longest time that a worker stood still */
+    size_t connections, held;          /* kept; calls that the barrier has held, of all workers */
 
     /* not ok */
     const char *phase;   /* "read", "compile", "load", ..., or another code: never NULL */
@@ -74,8 +75,8 @@ struct code_outcome {
 };
 
 /* Calls `told` for each outcome, from now on: for dev.c. NULL ends it. */
-void code_listen(struct master *m,
-                 void (*told)(void *context, const struct code_outcome *outcome), void *context);
+void code_listen(struct master *m, void (*told)(void *context, const struct code_outcome *outcome),
+                 void *context);
 
 unsigned code_current(const struct master *m); /* the version that serves; 0: none yet */
 

@@ -3,6 +3,7 @@
  *     {"v":1,"command":"status"}      {"v":1,"ok":true,"pid":4711,...}
  *     {"v":1,"command":"stauts"}      {"v":1,"ok":false,"error":{"code":"command","message":"..."}}
  */
+#include "host/code.h"
 #include "host/master_impl.h"
 
 #include <jansson.h>
@@ -11,19 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION 1
-#define COUNT_PATIENCE 1000 /* ms: a worker that is busy is counted as it was */
-
 enum waits {
     WAITS_CERTIFICATES = 1,
     WAITS_CERTIFICATES_AGAIN, /* for the attempt after the one that is under way */
     WAITS_STATUS,
+    WAITS_METRICS,
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* Takes `answer`; NULL: memory was short while it was made. */
-static void send_answer(struct control_peer *p, json_t *answer)
+void commands_answer(struct control_peer *p, json_t *answer)
 {
     static const char short_of_memory[] =
         "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"memory\",\"message\":\"out of memory\"}}";
@@ -36,8 +34,7 @@ static void send_answer(struct control_peer *p, json_t *answer)
     json_decref(answer);
 }
 
-/* Text from outside may be no UTF-8. */
-static json_t *text_of(const char *text)
+json_t *commands_text(const char *text)
 {
     json_t *t = json_string(text);
     char *copy = t ? NULL : strdup(text);
@@ -51,31 +48,48 @@ static json_t *text_of(const char *text)
     return t;
 }
 
-static void refuse(struct control_peer *p, const char *code, const char *message)
+void commands_refuse(struct control_peer *p, const char *code, const char *message)
 {
-    send_answer(p, json_pack("{s:i, s:b, s:{s:s, s:o}}", "v", VERSION, "ok", 0, "error", "code",
-                             code, "message", text_of(message)));
+    commands_answer(p, json_pack("{s:i, s:b, s:{s:s, s:o}}", "v", COMMANDS_VERSION, "ok", 0,
+                                 "error", "code", code, "message", commands_text(message)));
 }
 
 /* --- status ----------------------------------------------------------------------------------- */
 
-static double seconds_since(const struct master *m, uint64_t then)
+static json_int_t seconds_since(const struct master *m, uint64_t then)
 {
-    return (double)(loop_now(m->loop) - then) / 1000;
+    return (json_int_t)((loop_now(m->loop) - then) / 1000);
+}
+
+/* What it has said of itself, the last time when it has not answered now. */
+static json_t *describe_worker(const struct master *m, const struct child *s)
+{
+    if (!s->pid)
+        return json_pack("{s:i, s:s}", "index", (int)s->index, "state", "down");
+    json_t *w = json_pack("{s:i, s:i, s:s, s:I, s:b, s:I}", "index", (int)s->index, "pid",
+                          (int)s->pid, "state", s->ready ? "ready" : "starting", "uptime",
+                          seconds_since(m, s->started), "answers", !s->asked, "connections",
+                          json_integer_value(json_object_get(s->description, "connections")));
+    json_t *generations = json_object_get(s->description, "generations"), *generation;
+    size_t i;
+    json_array_foreach(generations, i, generation)
+    {
+        const char *role = json_string_value(json_object_get(generation, "role"));
+        if (w && role && strcmp(role, "current") == 0)
+            json_object_set(w, "version", json_object_get(generation, "version"));
+    }
+    if (w && generations)
+        json_object_set(w, "generations", generations);
+    if (w && json_object_get(s->description, "held"))
+        json_object_set(w, "held", json_object_get(s->description, "held"));
+    return w;
 }
 
 static json_t *describe_workers(const struct master *m)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < m->plan->workers; i++) {
-        const struct child *s = &m->children[i];
-        json_t *w = s->pid ? json_pack("{s:i, s:i, s:s, s:f, s:I}", "index", (int)i, "pid",
-                                       (int)s->pid, "state", s->ready ? "ready" : "starting",
-                                       "uptime", seconds_since(m, s->started), "connections",
-                                       (json_int_t)s->connections)
-                           : json_pack("{s:i, s:s}", "index", (int)i, "state", "down");
-        json_array_append_new(list, w);
-    }
+    for (size_t i = 0; i < m->plan->workers; i++)
+        json_array_append_new(list, describe_worker(m, &m->children[i]));
     return list;
 }
 
@@ -84,21 +98,22 @@ static json_t *describe_listeners(const struct master *m)
     json_t *list = json_array();
     for (const struct listen_point *p = m->points; p; p = p->next)
         json_array_append_new(
-            list, json_pack("{s:o, s:b}", "url", text_of(p->url), "secure", p->tls != NULL));
+            list, json_pack("{s:o, s:b}", "url", commands_text(p->url), "secure", p->tls != NULL));
     return list;
 }
 
 static void add_certificate(void *context, const struct listen_point *point,
                             const struct tls_description *d)
 {
-    json_t *c = json_pack("{s:o, s:o, s:o, s:s}", "listener", text_of(point->url), "file",
-                          text_of(d->file), "names", text_of(d->names), "until", d->until);
+    json_t *c =
+        json_pack("{s:o, s:o, s:o, s:s}", "listener", commands_text(point->url), "file",
+                  commands_text(d->file), "names", commands_text(d->names), "until", d->until);
     if (c && d->flaw)
         json_object_set_new(c, "warning", json_string(d->flaw));
     json_array_append_new(context, c);
 }
 
-static json_t *describe_certificates(const struct master *m)
+json_t *commands_certificates(const struct master *m)
 {
     json_t *list = json_array();
     listen_each_certificate(m->points, add_certificate, list);
@@ -108,45 +123,24 @@ static json_t *describe_certificates(const struct master *m)
 static void answer_status(void *context, struct control_peer *p)
 {
     struct master *m = context;
-    send_answer(p,
-                json_pack("{s:i, s:b, s:s, s:i, s:f, s:o, s:o, s:o}", "v", VERSION, "ok", 1,
-                          "version", TIDEWIRE_VERSION, "pid", (int)getpid(), "uptime",
-                          seconds_since(m, m->started), "workers", describe_workers(m), "listeners",
-                          describe_listeners(m), "certificates", describe_certificates(m)));
+    commands_answer(p, json_pack("{s:i, s:b, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "v",
+                                 COMMANDS_VERSION, "ok", 1, "version", TIDEWIRE_VERSION, "pid",
+                                 (int)getpid(), "uptime", seconds_since(m, m->started), "app",
+                                 commands_text(m->plan->app), "code", code_describe(m), "workers",
+                                 describe_workers(m), "listeners", describe_listeners(m),
+                                 "certificates", commands_certificates(m)));
 }
 
-static void on_counted(struct round *r, bool all)
+void commands_described(struct master *m)
 {
-    struct master *m = list_entry(r, struct master, count);
-    (void)all;
     control_each(m->control, WAITS_STATUS, answer_status, m);
 }
 
-void commands_counted(struct child *s, const char *text)
+static void run_status(struct master *m, struct control_peer *p, const json_t *request)
 {
-    s->counting = false;
-    s->connections = strtoul(text, NULL, 10);
-    round_settle(&s->master->count, s->index);
-}
-
-/* A worker that has not answered the last time is waited for, but not asked again: what piles up in
- * the channel of one that is stuck would leave no room for what has to be said. */
-static void run_status(struct master *m, struct control_peer *p)
-{
-    struct round *r = &m->count;
+    (void)request;
     control_wait(p, WAITS_STATUS);
-    if (r->open)
-        return; /* the answers that are on their way are for this one too */
-    round_open(r, on_counted);
-    for (size_t i = 0; i < m->plan->workers; i++) {
-        struct child *s = &m->children[i];
-        if (s->channel < 0)
-            continue;
-        s->counting = s->counting || channel_send(s->channel, CHANNEL_COUNT, "");
-        if (s->counting)
-            round_ask(r, i);
-    }
-    round_wait(r, COUNT_PATIENCE);
+    children_ask(m);
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */
@@ -160,10 +154,10 @@ static void answer_certificates(void *context, struct control_peer *p)
 {
     const struct outcome *o = context;
     if (o->error)
-        refuse(p, "certificates", o->error);
+        commands_refuse(p, "certificates", o->error);
     else
-        send_answer(p, json_pack("{s:i, s:b, s:o}", "v", VERSION, "ok", 1, "certificates",
-                                 describe_certificates(o->m)));
+        commands_answer(p, json_pack("{s:i, s:b, s:o}", "v", COMMANDS_VERSION, "ok", 1,
+                                     "certificates", commands_certificates(o->m)));
 }
 
 static void wait_on(void *context, struct control_peer *p)
@@ -179,42 +173,48 @@ void commands_certificates_done(struct master *m, const char *error)
     control_each(m->control, WAITS_CERTIFICATES_AGAIN, wait_on, NULL);
 }
 
-static void run_certificates(struct master *m, struct control_peer *p)
+static void run_certificates(struct master *m, struct control_peer *p, const json_t *request)
 {
+    (void)request;
     control_wait(p,
                  change_is_busy(&m->certificates) ? WAITS_CERTIFICATES_AGAIN : WAITS_CERTIFICATES);
     log_info(m->log, "reading the certificates anew (control socket)");
     change_start(&m->certificates);
 }
 
-static void run_tickets(struct master *m, struct control_peer *p)
+static void run_tickets(struct master *m, struct control_peer *p, const json_t *request)
 {
+    (void)request;
     if (certificates_rotate(m))
-        send_answer(p, json_pack("{s:i, s:b}", "v", VERSION, "ok", 1));
+        commands_answer(p, json_pack("{s:i, s:b}", "v", COMMANDS_VERSION, "ok", 1));
     else
-        refuse(p, "random", "there are no random numbers; the keys stay");
+        commands_refuse(p, "random", "there are no random numbers; the keys stay");
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
 
 static const struct command {
     const char *name;
-    void (*run)(struct master *m, struct control_peer *p);
+    void (*run)(struct master *m, struct control_peer *p, const json_t *request);
 } commands[] = {
     {"certificates", run_certificates}, /* reads them anew */
-    {"status", run_status},
+    {"reload", commands_reload},        {"rollback", commands_rollback}, {"status", run_status},
     {"ticket-key", run_tickets}, /* a new key for session tickets */
+    {"versions", commands_versions},
 };
 
-static void run_command(struct master *m, struct control_peer *p, const char *name)
+static void run_command(struct master *m, struct control_peer *p, const json_t *request)
 {
+    const char *name = json_string_value(json_object_get(request, "command"));
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, name) == 0) {
-            commands[i].run(m, p);
+            commands[i].run(m, p, request);
             return;
         }
     }
-    refuse(p, "command", "unknown command; known are certificates, status and ticket-key");
+    commands_refuse(p, "command",
+                    "unknown command; known are certificates, metrics, reload, rollback, status, "
+                    "ticket-key and versions");
 }
 
 void commands_line(void *master, struct control_peer *p, struct slice line)
@@ -223,16 +223,16 @@ void commands_line(void *master, struct control_peer *p, struct slice line)
     json_error_t error;
     json_t *request = json_loadb(line.ptr, line.len, JSON_REJECT_DUPLICATES, &error);
     json_t *version = json_object_get(request, "v");
-    const char *name = json_string_value(json_object_get(request, "command"));
     if (!json_is_object(request))
-        refuse(p, "request", "a line is one JSON object, as {\"v\":1,\"command\":\"status\"}");
-    else if (!json_is_integer(version) || json_integer_value(version) != VERSION)
-        refuse(p, "version", "this is version 1 of the protocol: \"v\":1");
-    else if (!name)
-        refuse(p, "request", "\"command\" is missing, or no string");
+        commands_refuse(p, "request",
+                        "a line is one JSON object, as {\"v\":1,\"command\":\"status\"}");
+    else if (!json_is_integer(version) || json_integer_value(version) != COMMANDS_VERSION)
+        commands_refuse(p, "version", "this is version 1 of the protocol: \"v\":1");
+    else if (!json_is_string(json_object_get(request, "command")))
+        commands_refuse(p, "request", "\"command\" is missing, or no string");
     else if (m->stopping)
-        refuse(p, "stopping", "it is stopping");
+        commands_refuse(p, "stopping", "it is stopping");
     else
-        run_command(m, p, name);
+        run_command(m, p, request);
     json_decref(request);
 }

@@ -1,10 +1,12 @@
 #include "host/dev.h"
 #include "host/code.h"
 #include "host/master_impl.h"
+#include "host/tell.h"
 #include "host/terminal.h"
 #include "net/file_watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -12,130 +14,291 @@
 #include <string.h>
 #include <unistd.h>
 
+extern char **environ;
+
 struct dev {
     struct master *m;
     struct file_watch *watch;
     struct terminal *terminal; /* NULL: nobody presses keys */
-    bool out_colour, err_colour;
-    unsigned ticket;            /* of our own request that is under way; 0: none */
-    bool by_key;                /* it was asked for by a person */
-    bool is_look;               /* it may show what is known already: no file has changed */
-    bool again;                 /* something has changed meanwhile */
-    char *shown;                /* the failure that is told and not mended; NULL: none */
-    int watch_error;            /* that was told */
+    struct tell tell;
+    unsigned ticket; /* of our own request that is under way; 0: none */
+    bool by_key;     /* a person has asked for it */
+    bool is_look;    /* no file has changed: it may find what is known already */
+    bool again;      /* something has changed meanwhile */
+    char *shown;     /* the failure that stands on the screen; NULL: none */
+    int watch_error; /* that was told */
 };
 
-/* --- telling ---------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
-static const char *colour(bool on, const char *code)
+static void ask(struct dev *d, bool by_key, bool is_look)
 {
-    return on ? code : "";
-}
-
-#define RED(on) colour(on, "\033[31m")
-#define GREEN(on) colour(on, "\033[32m")
-#define BOLD(on) colour(on, "\033[1m")
-#define FAINT(on) colour(on, "\033[2m")
-#define PLAIN(on) colour(on, "\033[0m")
-
-/* "1,234,567" */
-static const char *with_commas(char out[32], size_t n)
-{
-    char digits[24];
-    int count = snprintf(digits, sizeof digits, "%zu", n), at = 0;
-    for (int i = 0; i < count; i++) {
-        if (i && (count - i) % 3 == 0)
-            out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    out[at] = '\0';
-    return out;
-}
-
-/* In two figures, as the commands have it (lua/tidewire/cli/words.lua). */
-static const char *span(char out[32], double seconds)
-{
-    if (seconds < 0.00995)
-        snprintf(out, 32, "%.1f ms", seconds * 1000);
-    else if (seconds < 0.9995)
-        snprintf(out, 32, "%.0f ms", seconds * 1000);
+    struct code_request request = {.watcher = !by_key};
+    if (d->m->stopping)
+        return;
+    if (!d->ticket)
+        d->ticket = code_reload(d->m, &request);
     else
-        snprintf(out, 32, seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);
-    return out;
+        d->again = true;
+    if (d->again)
+        return;
+    d->by_key = by_key;
+    d->is_look = is_look;
+    /* when too many wait already, the end of the next one is soon enough */
+    d->again = d->ticket == 0;
 }
 
-static const char *first_file(const struct code_outcome *o)
+static void on_changed(void *context, enum file_watch_cause cause)
 {
-    const json_t *lists[] = {o->changed, o->added, o->removed};
-    for (size_t i = 0; i < 3; i++)
-        if (json_array_size(lists[i]))
-            return json_string_value(json_array_get(lists[i], 0));
-    return NULL;
+    ask(context, false, cause == FILE_WATCH_NEW);
 }
 
-/* " chat.lua and 3 others", or nothing. */
-static void print_files(const struct code_outcome *o)
+/* --- watching --------------------------------------------------------------------------------- */
+
+static void tell_watch_error(struct dev *d, int why)
 {
-    size_t n = json_array_size(o->changed) + json_array_size(o->added) + json_array_size(o->removed);
-    const char *first = first_file(o);
-    if (first)
-        printf(" %s", first);
-    if (n > 1)
-        printf(" and %zu %s", n - 1, n == 2 ? "other" : "others");
+    if (why == d->watch_error)
+        return;
+    d->watch_error = why;
+    log_warn(d->m->log, "not all folders of the app are watched: %s%s", strerror(why),
+             why == ENOSPC ? " (fs.inotify.max_user_watches)" : "");
 }
 
-/* " in 1.8 ms, 1,000 connections kept" */
-static void print_cost(const struct code_outcome *o)
+static size_t append_strings(const char **out, size_t n, const json_t *strings)
 {
-    char text[32];
-    printf(" in %s", span(text, o->seconds));
-    if (o->connections)
-        printf(", %s connection%s kept", with_commas(text, o->connections),
-               o->connections == 1 ? "" : "s");
-    if (o->held)
-        printf(", %s message%s held meanwhile", with_commas(text, o->held), o->held == 1 ? "" : "s");
-    putchar('\n');
+    size_t i;
+    const json_t *s;
+    json_array_foreach(strings, i, s) if (json_string_value(s)) out[n++] = json_string_value(s);
+    return n;
 }
 
-static void print_time(void)
+/* The files of the version that serves count whatever they are called. */
+static size_t list_files(const struct dev *d, const char ***list)
 {
-    char text[16];
-    time_t now = time(NULL);
-    struct tm tm;
-    if (localtime_r(&now, &tm) && strftime(text, sizeof text, "%H:%M:%S", &tm))
-        printf("%s ", text);
+    const struct versions *all = code_versions(d->m);
+    json_t *files = all->current ? all->current->files : NULL;
+    size_t n = 0;
+    const char *path;
+    json_t *hash;
+    *list = calloc(json_object_size(files) + 1, sizeof **list);
+    if (!*list)
+        return 0;
+    json_object_foreach(files, path, hash)(*list)[n++] = path;
+    return n;
 }
 
-/* --- failures --------------------------------------------------------------------------------- */
-
-static bool ends_with(const char *line, size_t n, char c)
+static void set_watch(struct dev *d, const json_t *folders)
 {
-    return n && line[n - 1] == c;
+    const char **files, **list = calloc(json_array_size(folders) + 1, sizeof *list);
+    size_t file_count = list_files(d, &files);
+    bool whole = list && files;
+    if (whole)
+        whole = file_watch_set(d->watch, list, append_strings(list, 0, folders), files, file_count);
+    else
+        errno = ENOMEM;
+    if (whole)
+        d->watch_error = 0;
+    else
+        tell_watch_error(d, errno);
+    free(files);
+    free(list);
 }
 
-/* The message red, the line that it is about bold, what follows the source faint. */
-static void print_report(FILE *out, const char *text, bool on)
+/* --- what came of it -------------------------------------------------------------------------- */
+
+static void clear(struct dev *d)
 {
-    const char *style = RED(on);
-    for (const char *end; *text; text = end) {
-        end = strchrnul(text, '\n');
-        size_t n = (size_t)(end - text);
-        end += *end == '\n';
-        const char *line = text + strspn(text, " ");
-        if (strncmp(text, "local variables:", 16) == 0 || strncmp(text, "stack traceback:", 16) == 0)
-            style = FAINT(on);
-        const char *own = *line == '>' ? BOLD(on) : ends_with(text, n, '^') ? RED(on) : style;
-        fprintf(out, "%s%.*s%s\n", n ? own : "", (int)n, text, n ? PLAIN(on) : "");
-        if (n == 0 && style[0] && strcmp(style, RED(on)) == 0)
-            style = "";
+    if (d->shown)
+        terminal_page();
+    free(d->shown);
+    d->shown = NULL;
+}
+
+static void tell_failure(struct dev *d, const struct code_outcome *o, bool is_look)
+{
+    if (is_look && d->shown && strcmp(d->shown, o->text) == 0)
+        return;
+    terminal_page();
+    tell_refused(&d->tell, o);
+    free(d->shown);
+    d->shown = strdup(o->text);
+}
+
+static void tell_undo(struct dev *d, const struct code_outcome *o)
+{
+    const struct version *v = versions_find(code_versions(d->m), o->previous);
+    terminal_page();
+    tell_given_up(&d->tell, o, v ? v->reason : NULL);
+    free(d->shown);
+    d->shown = strdup("");
+}
+
+/* An outcome of somebody else's request is of interest here too, but its errors are theirs. */
+static void tell_outcome(struct dev *d, const struct code_outcome *o, bool is_ours)
+{
+    bool by_itself = !is_ours && o->ticket == 0;
+    if (o->dry_run || o->stopping || o->wish == CODE_RENEW)
+        return;
+    if (!o->ok) {
+        if (is_ours || by_itself)
+            tell_failure(d, o, is_ours && d->is_look);
+    } else if (o->wish == CODE_UNDO) {
+        tell_undo(d, o);
+    } else if (o->unchanged) {
+        bool was_shown = d->shown != NULL;
+        clear(d);
+        if (was_shown || (is_ours && d->by_key))
+            tell_done(&d->tell, o);
+    } else {
+        clear(d);
+        if (o->wish != CODE_START)
+            tell_done(&d->tell, o);
     }
 }
 
-static void print_serving(const struct dev *d, unsigned serving)
+static void on_outcome(void *context, const struct code_outcome *o)
 {
-    bool on = d->err_colour;
-    if (serving)
-        fprintf(stderr, "\n%sstill serving version %u%s\n", BOLD(on), serving, PLAIN(on));
+    struct dev *d = context;
+    bool is_ours = d->ticket && o->ticket == d->ticket;
+    tell_outcome(d, o, is_ours);
+    if (is_ours)
+        d->ticket = 0;
+    if (o->watch)
+        set_watch(d, o->watch);
+    if (d->again && !d->ticket) {
+        d->again = false;
+        ask(d, false, false);
+    }
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+/* What a browser on this machine takes; false: no listener is for one. */
+static bool page_of(const struct listen_point *p, char *out, size_t size)
+{
+    for (; p; p = p->next) {
+        bool secure = strncmp(p->url, "wss://", 6) == 0;
+        if (!secure && strncmp(p->url, "ws://", 5) != 0)
+            continue;
+        const char *host = p->url + (secure ? 6 : 5), *rest = host;
+        const char *shown = "";
+        if (strncmp(host, "0.0.0.0:", 8) == 0) {
+            shown = "127.0.0.1";
+            rest = host + 7;
+        } else if (strncmp(host, "[::]:", 5) == 0) {
+            shown = "[::1]";
+            rest = host + 4;
+        }
+        int n = (int)strcspn(rest, "/?");
+        snprintf(out, size, "http%s://%s%.*s/", secure ? "s" : "", shown, n, rest);
+        return true;
+    }
+    return false;
+}
+
+static void spawn_quietly(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setpgroup(attributes, 0); /* Ctrl-C is not meant for it */
+    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+}
+
+/* With $BROWSER, which may have arguments, else with what the desktop has. When it ends is no
+ * matter of ours. */
+static bool start_browser(char *page)
+{
+    char shell[] = "sh", flag[] = "-c", script[] = "exec $BROWSER \"$1\"", opener[] = "xdg-open";
+    char *own[] = {shell, flag, script, shell, page, NULL}, *desktop[] = {opener, page, NULL};
+    const char *browser = getenv("BROWSER");
+    char **command = browser && *browser ? own : desktop;
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    pid_t pid;
+    if (posix_spawn_file_actions_init(&files))
+        return false;
+    posix_spawnattr_init(&attributes); /* which cannot fail here */
+    spawn_quietly(&files, &attributes);
+    bool started = posix_spawnp(&pid, command[0], &files, &attributes, command, environ) == 0;
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return started;
+}
+
+static void open_page(struct dev *d)
+{
+    char page[1024];
+    if (!page_of(d->m->points, page, sizeof page))
+        tell_line(d->tell.out, "no listener is for browsers");
+    else if (start_browser(page))
+        tell_line(d->tell.out, "opening %s", page);
     else
-        fprintf(stderr, "\n%swaiting for a file to be saved%s\n", BOLD(on), PLAIN(on));
+        tell_line(d->tell.out, "there is no browser to start; the page is %s", page);
+}
+
+static void on_key(void *context, char key)
+{
+    struct dev *d = context;
+    switch (key) {
+    case 'r':
+        ask(d, true, false);
+        break;
+    case 'o':
+        open_page(d);
+        break;
+    case 'q':
+        kill(getpid(), SIGINT); /* and once more: at once */
+        break;
+    case '\n':
+        putchar('\n'); /* a person who wants to see what is new from here on */
+        fflush(stdout);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- the life of it --------------------------------------------------------------------------- */
+
+struct dev *dev_open(struct master *m)
+{
+    struct dev *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->m = m;
+    tell_init(&d->tell);
+    d->watch = file_watch_new(m->loop, FILE_WATCH_QUIET, on_changed, d);
+    if (!d->watch) {
+        log_error(m->log, "cannot watch files: %s%s", strerror(errno),
+                  errno == EMFILE ? " (or fs.inotify.max_user_instances)" : "");
+        free(d);
+        return NULL;
+    }
+    d->terminal = terminal_open(m->loop, on_key, d);
+    code_listen(m, on_outcome, d);
+    return d;
+}
+
+void dev_leave(struct dev *d)
+{
+    if (!d)
+        return;
+    terminal_leave(d->terminal);
+    file_watch_free(d->watch);
+    free(d->shown);
+    free(d);
+}
+
+void dev_close(struct dev *d)
+{
+    if (!d)
+        return;
+    code_listen(d->m, NULL, NULL);
+    terminal_close(d->terminal);
+    d->terminal = NULL;
+    dev_leave(d);
 }

@@ -1,5 +1,5 @@
-/* `tidewire dev`: watches the app's files, reloads them when they are saved, and tells a person what
- * came of it. */
+/* `tidewire dev`: watches the app's files, reloads them when they are saved, and tells a person
+ * what came of it. */
 #ifndef TIDEWIRE_HOST_DEV_H
 #define TIDEWIRE_HOST_DEV_H
 

@@ -1,4 +1,6 @@
 #include "host/master.h"
+#include "host/code.h"
+#include "host/dev.h"
 #include "host/master_impl.h"
 
 #include <errno.h>
@@ -18,6 +20,8 @@ void master_stop(struct master *m)
 {
     m->stopping = true;
     notify_stopping(&m->notify);
+    change_stop(m);
+    code_stop(m);
     for (size_t i = 0; i < m->plan->workers; i++) {
         struct child *s = &m->children[i];
         loop_timer_cancel(m->loop, &s->restart);
@@ -118,16 +122,17 @@ static bool terminal_is_gone(void)
     return fd < 0;
 }
 
-/* Somebody asks for new certificates, or the terminal's window was closed: who began it there, in
- * the foreground, does not expect it to go on. */
+/* Somebody asks for what is on the disk now, or the terminal's window was closed: who began it
+ * there, in the foreground, does not expect it to go on. */
 static void on_hang_up(void *context)
 {
     struct master *m = context;
     if (m->terminal && terminal_is_gone()) {
         on_term(m);
     } else if (!m->stopping) {
-        log_info(m->log, "reading the certificates anew (HUP)");
-        change_start(&m->certificates);
+        log_info(m->log, "reloading (HUP)");
+        code_reload(m, &(struct code_request){.certificates = listen_has_certificates(m->points),
+                                              .merge = true});
     }
 }
 
@@ -234,11 +239,17 @@ static bool set_up(struct master *m)
 {
     m->loop = loop_new();
     m->patience.fire = on_patience;
-    if (!m->loop || !children_init(m))
+    if (!m->loop)
         return false;
     m->started = loop_now(m->loop);
     m->terminal = is_in_foreground();
-    if (!round_init(&m->count, m->loop, m->plan->workers) || !certificates_init(m))
+    changes_init(m);
+    list_init(&m->waiters);
+    if (!round_init(&m->description, m->loop, m->plan->workers) || !certificates_init(m) ||
+        !code_init(m) || !children_init(m))
+        return false;
+    m->dev = m->plan->dev ? dev_open(m) : NULL;
+    if (m->plan->dev && !m->dev)
         return false;
     m->watchdog.fire = on_watchdog;
     if (m->notify.watchdog)
@@ -255,11 +266,14 @@ static bool set_up(struct master *m)
 
 static void leave_loop(struct master *m)
 {
-    children_free(m);
-    certificates_free(m);
-    round_free(&m->count);
     if (!m->loop)
         return;
+    children_free(m);
+    certificates_free(m);
+    code_free(m);
+    commands_code_free(m);
+    round_free(&m->description);
+    deferred_cancel(&m->next_change);
     loop_unwatch(m->loop, m->child);
     loop_unwatch(m->loop, m->term);
     loop_unwatch(m->loop, m->hang_up);
@@ -273,6 +287,7 @@ void master_leave(struct master *m)
 {
     notify_close(&m->notify);
     control_leave(m->control);
+    dev_leave(m->dev);
     leave_loop(m);
 }
 
@@ -282,6 +297,7 @@ static void tear_down(struct master *m)
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL); /* the files of its sockets are removed in any case */
     control_close(m->control);
+    dev_close(m->dev);
     leave_loop(m);
     notify_close(&m->notify);
     inherit_free(&m->inherited);
@@ -293,9 +309,8 @@ static void tear_down(struct master *m)
 
 static void serve(struct master *m)
 {
-    if (!child_start(&m->children[0]))
-        return;
     m->status = 0;
+    code_begin(m);
     loop_run(m->loop);
 }
 

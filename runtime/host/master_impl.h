@@ -12,7 +12,11 @@
 #include "net/listener.h"
 #include "net/loop.h"
 
+#include <jansson.h>
 #include <sys/types.h>
+
+struct code;
+struct dev;
 
 struct child {
     struct master *master;
@@ -24,8 +28,9 @@ struct child {
     uint64_t started;
     uint32_t backoff; /* ms */
     bool ready;
-    bool counting;      /* it is asked for the number of its connections */
-    size_t connections; /* as it said last */
+    bool held;           /* its restart waits for the end of a change */
+    bool asked;          /* it has not told yet what it is doing */
+    json_t *description; /* vm_describe, as it said last; NULL: nothing yet */
 };
 
 struct master {
@@ -42,9 +47,16 @@ struct master {
     size_t running;
     struct timer patience; /* with workers that do not end */
     struct watch *child, *term, *hang_up, *interrupt, *reopen;
+    struct list changes;     /* struct change: those that wait */
+    struct change *changing; /* the one under way; NULL: none */
+    struct deferred next_change;
     struct change certificates;
-    struct timer rotation; /* of the keys of session tickets */
-    struct round count;    /* of connections, for `status` */
+    char *certificates_wrong; /* why they stayed as they were, the last time; NULL: they did not */
+    struct code *code;
+    struct dev *dev;          /* NULL: nobody develops here */
+    struct list waiters;      /* commands_code.c: who waits until a version is stable */
+    struct timer rotation;    /* of the keys of session tickets */
+    struct round description; /* of all workers */
     struct control *control;
     uint64_t started;
     bool terminal; /* it was started in the foreground of one */
@@ -67,7 +79,11 @@ bool children_init(struct master *m);
 void children_free(struct master *m); /* the channels; not the processes */
 bool child_start(struct child *s);
 void children_signal(const struct master *m, int signal);
-void children_reap(struct master *m); /* those that have ended */
+void children_reap(struct master *m);   /* those that have ended */
+void children_resume(struct master *m); /* a change has ended: what has died meanwhile is started */
+void children_hasten(struct master *m); /* there is other code: those that are down try at once */
+/* Asks all for their descriptions, up to a second: then commands_described and code_described. */
+void children_ask(struct master *m);
 
 /* --- certificates.c --------------------------------------------------------------------------- */
 
@@ -79,6 +95,26 @@ bool certificates_rotate(struct master *m); /* the keys of tickets; false: no ra
 
 void commands_line(void *master, struct control_peer *peer, struct slice line);
 void commands_certificates_done(struct master *m, const char *error); /* NULL: they are in use */
-void commands_counted(struct child *s, const char *text);
+void commands_described(struct master *m);
+
+#define COMMANDS_VERSION 1
+
+/* Takes `answer`; NULL: memory was short while it was made. */
+void commands_answer(struct control_peer *p, json_t *answer);
+void commands_refuse(struct control_peer *p, const char *code, const char *message);
+json_t *commands_text(const char *text);               /* it may be no UTF-8 */
+json_t *commands_certificates(const struct master *m); /* those in use */
+
+/* --- commands_code.c -------------------------------------------------------------------------- */
+
+struct code_outcome;
+
+void commands_reload(struct master *m, struct control_peer *p, const json_t *request);
+void commands_rollback(struct master *m, struct control_peer *p, const json_t *request);
+void commands_versions(struct master *m, struct control_peer *p, const json_t *request);
+void commands_code_done(struct master *m, const struct code_outcome *outcome);
+/* A version is watched no more. NULL: it is stable; else why it serves no longer. */
+void commands_code_settled(struct master *m, unsigned version, const char *reason);
+void commands_code_free(struct master *m);
 
 #endif

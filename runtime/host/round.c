@@ -48,7 +48,15 @@ void round_ask(struct round *r, size_t worker)
 
 void round_wait(struct round *r, uint32_t ms)
 {
+    r->asked_for = ms;
     loop_timer_set(r->loop, &r->patience, r->waiting ? ms : 0);
+}
+
+void round_close(struct round *r)
+{
+    if (r->open)
+        loop_timer_cancel(r->loop, &r->patience);
+    r->open = false;
 }
 
 bool round_expects(const struct round *r, size_t worker, unsigned number)

@@ -12,6 +12,7 @@ struct round {
     bool open;
     bool *owes; /* for each worker: it is asked, and has not answered */
     size_t workers, waiting;
+    uint32_t asked_for; /* ms: the time limit */
     struct loop *loop;
     struct timer patience;
     /* Once for each round; never from within round_open, round_ask or round_wait. `all`: everybody
@@ -26,6 +27,9 @@ void round_free(struct round *r); /* without `done`; one that is zero is free */
 void round_open(struct round *r, void (*done)(struct round *r, bool all));
 void round_ask(struct round *r, size_t worker);
 void round_wait(struct round *r, uint32_t ms);
+
+/* Ends the question without `done`, if it is open. */
+void round_close(struct round *r);
 
 /* Is this question the one that is open, and the worker's answer still to come? */
 bool round_expects(const struct round *r, size_t worker, unsigned number);

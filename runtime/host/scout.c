@@ -139,8 +139,8 @@ static void show_output(const struct scout *s)
 {
     char bytes[4096];
     off_t at = 0;
-    for (ssize_t n; at < (off_t)SCOUT_OUTPUT_MAX &&
-                    (n = pread(s->output, bytes, sizeof bytes, at)) > 0;
+    for (ssize_t n;
+         at < (off_t)SCOUT_OUTPUT_MAX && (n = pread(s->output, bytes, sizeof bytes, at)) > 0;
          at += n)
         fwrite(bytes, 1, (size_t)n, stdout);
     fflush(stdout);
@@ -167,7 +167,8 @@ void scout_ended(struct scout *s, int status)
     if (json_is_true(json_object_get(report, "ok")) &&
         (!size_of(s->bundle, SCOUT_BUNDLE_MAX, &bytes) || bytes == 0)) {
         json_decref(report);
-        report = failure("read", bytes ? "the app has more than 64 MiB of source" : "out of memory");
+        report =
+            failure("read", bytes ? "the app has more than 64 MiB of source" : "out of memory");
     }
     int bundle = json_is_true(json_object_get(report, "ok")) ? s->bundle : -1;
     if (bundle >= 0) {
@@ -243,13 +244,18 @@ bool scout_send(struct scout *s)
     return true;
 }
 
+void scout_leave(struct scout *s)
+{
+    loop_timer_cancel(s->master->loop, &s->patience);
+    s->pid = 0;
+    close_files(s);
+}
+
 void scout_recall(struct scout *s)
 {
     if (s->pid) {
-        loop_timer_cancel(s->master->loop, &s->patience);
         kill(-s->pid, SIGKILL);
         kill(s->pid, SIGKILL);
-        s->pid = 0;
     }
-    close_files(s);
+    scout_leave(s);
 }

@@ -11,10 +11,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define SCOUT_PATIENCE 10000                         /* ms until it is ended by force */
-#define SCOUT_BUNDLE_MAX ((size_t)64 * 1024 * 1024)  /* bytes */
+#define SCOUT_PATIENCE 10000                        /* ms until it is ended by force */
+#define SCOUT_BUNDLE_MAX ((size_t)64 * 1024 * 1024) /* bytes */
 #define SCOUT_REPORT_MAX ((size_t)16 * 1024 * 1024)
-#define SCOUT_OUTPUT_MAX ((size_t)64 * 1024)         /* what the app has printed: so much is shown */
+#define SCOUT_OUTPUT_MAX ((size_t)64 * 1024) /* what the app has printed: so much is shown */
 
 struct master;
 
@@ -41,5 +41,6 @@ void scout_ended(struct scout *s, int status);
 
 /* Ends one that is out, without `done`; its end is not waited for. */
 void scout_recall(struct scout *s);
+void scout_leave(struct scout *s); /* in a child, or at the end: only what is this process's */
 
 #endif

@@ -68,6 +68,12 @@ void version_free(struct version *v)
     free(v);
 }
 
+void version_serves(struct version *v)
+{
+    v->since = wall_clock();
+    v->rolled_back = false;
+}
+
 void versions_give_up(struct version *v, const char *reason)
 {
     free(v->reason);
@@ -162,13 +168,14 @@ enum version_state versions_state(const struct versions *all, const struct versi
 
 const char *version_state_name(enum version_state state)
 {
-    static const char *const names[] = {"current", "canary", "previous", "rolled back", "kept", "old"};
+    static const char *const names[] = {"current",     "canary", "previous",
+                                        "rolled back", "kept",   "old"};
     return names[state];
 }
 
 /* --- what differs ----------------------------------------------------------------------------- */
 
-static const char *below(const char *path, const char *root)
+const char *version_path(const char *path, const char *root)
 {
     size_t n = root ? strlen(root) : 0;
     while (n && root[n - 1] == '/')
@@ -200,7 +207,7 @@ static json_t *difference(json_t *these, json_t *others, bool changed, const cha
     {
         json_t *other = json_object_get(others, path);
         if (names && (changed ? other && !json_equal(hash, other) : !other))
-            names[n++] = below(path, root);
+            names[n++] = version_path(path, root);
     }
     if (!names || !list || !sort_into(list, names, n)) {
         json_decref(list);

@@ -1,5 +1,6 @@
 /* The versions of the app's code that the master knows, and their bundles: what a rollback goes
- * back to. A bundle is a sealed file in memory (channel_file_new), so the disk is not asked again. */
+ * back to. A bundle is a sealed file in memory (channel_file_new), so the disk is not asked again.
+ */
 #ifndef TIDEWIRE_HOST_VERSIONS_H
 #define TIDEWIRE_HOST_VERSIONS_H
 
@@ -9,10 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define VERSIONS_BUNDLES 10                          /* kept, at most */
-#define VERSIONS_BYTES ((size_t)256 * 1024 * 1024)   /* of all bundles together */
-#define VERSIONS_TOLD 20                             /* told about, with a bundle or without */
-#define VERSIONS_HASH 64                             /* SHA-256, in hexadecimal digits */
+#define VERSIONS_BUNDLES 10                        /* kept, at most */
+#define VERSIONS_BYTES ((size_t)256 * 1024 * 1024) /* of all bundles together */
+#define VERSIONS_TOLD 20                           /* told about, with a bundle or without */
+#define VERSIONS_HASH 64                           /* SHA-256, in hexadecimal digits */
 
 enum version_state {
     VERSION_CURRENT,
@@ -27,17 +28,18 @@ struct version {
     struct list node;
     unsigned number; /* from 1; 0: it serves nobody yet */
     char hash[VERSIONS_HASH + 1];
-    double time;            /* when it was taken, seconds since 1970 */
+    double time;  /* when it was read, seconds since 1970 */
+    double since; /* when it began to serve, the last time */
     bool rolled_back;
-    char *reason;           /* of that; may be NULL */
-    int bundle;             /* -1: gone */
-    size_t bytes;           /* of the bundle */
+    char *reason; /* of that; may be NULL */
+    int bundle;   /* -1: gone */
+    size_t bytes; /* of the bundle */
     json_int_t state_version;
-    json_t *files;          /* { path = hash } */
+    json_t *files; /* { path = hash } */
 };
 
 struct versions {
-    struct list all; /* the oldest first */
+    struct list all;                  /* the oldest first */
     struct version *current, *canary; /* NULL: none */
 };
 
@@ -68,6 +70,11 @@ void versions_prune(struct versions *all);
 
 enum version_state versions_state(const struct versions *all, const struct version *v);
 const char *version_state_name(enum version_state state); /* as `versions` tells it */
+
+/* A path as it is told: relative to `root` when it is below it. */
+const char *version_path(const char *path, const char *root);
+
+void version_serves(struct version *v); /* it begins to serve now */
 
 /* What differs between two versions: sorted paths, those below `root` relative to it. New
  * references; false: memory short, and none. `from` may be NULL. */

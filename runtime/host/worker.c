@@ -1,5 +1,6 @@
 #include "host/worker.h"
 #include "host/change.h"
+#include "host/worker_code.h"
 #include "net/loop.h"
 
 #include <signal.h>
@@ -15,6 +16,7 @@ struct worker {
     const struct worker_setup *setup;
     struct loop *loop;
     struct watch *channel, *term, *reopen;
+    struct worker_code code;
     struct listener **listeners;
     size_t listener_count;
     const char **urls; /* of the points; for the banner */
@@ -74,73 +76,54 @@ static void on_reopen(void *context)
 
 /* --- what the master says --------------------------------------------------------------------- */
 
-static bool prepare_certificates(struct worker *w, struct slice bytes, char *error, size_t size)
+static void answer_certificates(struct worker *w, enum channel_message type, const char *question,
+                                const char *error)
 {
-    return listen_prepare_certificates(w->setup->points, bytes, error, size);
+    char answer[CHANGE_ERROR + 32];
+    snprintf(answer, sizeof answer, "%.16s%s%s", question, *error ? " " : "", error);
+    channel_send(w->setup->channel, type, answer);
 }
 
-static void commit_certificates(struct worker *w)
+static void prepare_certificates(struct worker *w, const struct channel_packet *p)
 {
-    listen_commit_certificates(w->setup->points);
-}
-
-static void abandon_certificates(struct worker *w)
-{
-    listen_abandon_certificates(w->setup->points);
-}
-
-/* What changes in all workers together (change.h): this one's part. */
-static const struct part {
-    enum change_letter letter;
-    bool (*prepare)(struct worker *w, struct slice bytes, char *error, size_t size);
-    void (*commit)(struct worker *w);
-    void (*abandon)(struct worker *w);
-} parts[] = {
-    {CHANGE_CERTIFICATES, prepare_certificates, commit_certificates, abandon_certificates},
-};
-
-static void prepare(struct worker *w, const struct part *part, const char *question, int file)
-{
-    char why[CHANGE_ERROR] = "out of memory or descriptors", answer[CHANGE_ERROR + 32];
+    const struct listen_point *points = w->setup->points;
+    char why[CHANGE_ERROR] = "out of memory or descriptors";
     struct buf bytes = {0};
-    bool ok = channel_file_read(file, &bytes);
+    bool ok = channel_file_read(p->file, &bytes);
     struct slice all = {(const char *)bytes.data, bytes.len};
-    ok = ok && part->prepare(w, all, why, sizeof why);
+    ok = ok && listen_prepare_certificates(points, all, why, sizeof why);
     tls_wipe_bytes(&bytes); /* there may be keys in it */
-    snprintf(answer, sizeof answer, "%.16s%s%s", question, ok ? "" : " ", ok ? "" : why);
-    channel_send(w->setup->channel, CHANNEL_PREPARED, answer);
+    answer_certificates(w, CHANNEL_PREPARED, p->text, ok ? "" : why);
 }
 
-static void change(struct worker *w, enum channel_message type, const char *question, int file)
+static void change_certificates(struct worker *w, const struct channel_packet *p)
 {
-    const struct part *part = parts;
-    while (part->letter != (enum change_letter) * question)
-        if (++part == parts + sizeof parts / sizeof *parts)
-            return; /* but the master, of the same build, knows no others */
-    if (type == CHANNEL_PREPARE) {
-        prepare(w, part, question, file);
-    } else if (type == CHANNEL_COMMIT) {
-        part->commit(w);
-        channel_send(w->setup->channel, CHANNEL_COMMITTED, question);
+    if (p->type == CHANNEL_PREPARE) {
+        prepare_certificates(w, p);
+    } else if (p->type == CHANNEL_COMMIT) {
+        listen_commit_certificates(w->setup->points);
+        answer_certificates(w, CHANNEL_COMMITTED, p->text, "");
     } else {
-        part->abandon(w);
+        listen_abandon_certificates(w->setup->points);
     }
 }
 
-static void count_connections(struct worker *w)
+/* What changes in all workers together (change.h): this one's part. */
+static void change(struct worker *w, const struct channel_packet *p)
 {
-    char count[24];
-    snprintf(count, sizeof count, "%zu", conn_set_count(vm_conns(w->setup->vm)));
-    channel_send(w->setup->channel, CHANNEL_COUNTED, count);
+    switch ((enum change_letter) * p->text) {
+    case CHANGE_CERTIFICATES:
+        change_certificates(w, p);
+        break;
+    case CHANGE_CODE:
+        worker_code_ask(&w->code, p);
+        break;
+    }
 }
 
-static void on_channel(void *context)
+static void on_message(struct worker *w, const struct channel_packet *p)
 {
-    struct worker *w = context;
-    char text[CHANNEL_TEXT_MAX + 1];
-    int file;
-    enum channel_message type = channel_receive(w->setup->channel, text, &file);
-    switch (type) {
+    switch (p->type) {
     case CHANNEL_END:
         if (!w->draining)
             log_warn(w->setup->log, "the master process is gone; ending");
@@ -152,18 +135,26 @@ static void on_channel(void *context)
         drain(w);
         break;
     case CHANNEL_PREPARE:
+    case CHANNEL_BARRIER:
     case CHANNEL_COMMIT:
     case CHANNEL_ABANDON:
-        change(w, type, text, file);
+        change(w, p);
         break;
-    case CHANNEL_COUNT:
-        count_connections(w);
+    case CHANNEL_DESCRIBE:
+        worker_code_describe(&w->code);
         break;
     default:
         break;
     }
-    if (file >= 0)
-        close(file);
+}
+
+static void on_channel(void *context)
+{
+    struct worker *w = context;
+    struct channel_packet packet;
+    channel_receive(w->setup->channel, &packet);
+    on_message(w, &packet);
+    channel_packet_free(&packet);
 }
 
 /* --- the start -------------------------------------------------------------------------------- */
@@ -197,6 +188,7 @@ static void on_booted(void *context, bool ok, const char *text)
     else {
         w->serving = true;
         channel_send(w->setup->channel, CHANNEL_READY, text);
+        worker_code_serves(&w->code);
     }
 }
 
@@ -234,8 +226,11 @@ static bool set_up(struct worker *w)
     w->reopen = loop_watch_signal(w->loop, SIGUSR1, on_reopen, w);
     if (!w->channel || !w->term || !w->reopen)
         return false;
+    struct slice bundle = {(const char *)s->bundle->data, s->bundle->len};
+    worker_code_init(&w->code, s->vm, s->channel);
     sigprocmask(SIG_SETMASK, s->signals, NULL);
-    vm_boot(s->vm, w->urls, count, (struct slice){0}, (struct slice){0}, on_booted, w);
+    vm_boot(s->vm, w->urls, count, s->order, bundle, on_booted, w);
+    buf_free(s->bundle);
     return true;
 }
 
@@ -246,6 +241,7 @@ static void tear_down(struct worker *w)
     sigprocmask(SIG_BLOCK, &all, NULL); /* who tells it to end once more does not make it a crash */
     stop_listening(w);
     vm_free(w->setup->vm);
+    worker_code_free(&w->code);
     loop_unwatch(w->loop, w->channel);
     loop_unwatch(w->loop, w->term);
     loop_unwatch(w->loop, w->reopen);

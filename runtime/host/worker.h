@@ -16,6 +16,8 @@ struct worker_setup {
     const struct plan *plan;
     const struct listen_point *points;
     const struct log *log;
+    struct slice order; /* the version to begin with, in JSON (bind.h) */
+    struct buf *bundle; /* its sources; freed once they are read */
 };
 
 /* Serves until it is told to end, or the master has died. Returns the exit status. */

@@ -37,7 +37,7 @@ describe("tidewire run", function()
             },
             limits = {
                 body = 1048576, drain = 30, handshake = 10, handshakes_per_address = 1024, head = 16384, headers = 100,
-                handshakes_per_second = 0, lag = 0.25, reassembly = 268435456,
+                handshakes_per_second = 0, lag = 0.25, load = 0.5, reassembly = 268435456,
             },
         }, (run(dir.path)))
     end)

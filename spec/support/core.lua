@@ -2,6 +2,7 @@
 --
 --   local core = require("support.core").install()   -- puts it where require finds it
 local dkjson = require "dkjson"
+local generations = require "support.generations"
 local lfs = require "lfs"
 
 local support = {}
@@ -95,6 +96,57 @@ function support.new()
         end
         return false, results[2], traceback
     end
+    -- A message without the path, as of C.
+    local function without_path(message, code)
+        return nil, (message:gsub("^.*: ", "")), code
+    end
+    local function stamp(attributes)
+        return ("%d:%d:%d:%s:%s"):format(attributes.dev, attributes.ino, attributes.size, attributes.modification,
+            attributes.change)
+    end
+    function core.read(path, most)
+        local attributes, _, code = lfs.attributes(path)
+        if not attributes then
+            return without_path(code == 2 and "No such file or directory" or "Not a directory", code)
+        elseif attributes.mode == "directory" then
+            return nil, "Is a directory", 21
+        elseif attributes.size > most then
+            return nil, "File too large", 27
+        end
+        local file, message, errno = io.open(path, "rb")
+        if not file then
+            return without_path(message, errno)
+        end
+        local text = file:read("a")
+        file:close()
+        return text, stamp(attributes)
+    end
+    local kinds = { directory = "folder", file = "file", link = "link" }
+    function core.stat(path, link)
+        local attributes, message, code = (link and lfs.symlinkattributes or lfs.attributes)(path)
+        if not attributes then
+            return without_path(message, code)
+        end
+        return {
+            kind = kinds[attributes.mode] or "other", id = attributes.dev .. ":" .. attributes.ino,
+            stamp = stamp(attributes), target = attributes.target,
+        }
+    end
+    function core.list(path)
+        local names = {}
+        local ok, message = pcall(function()
+            for name in lfs.dir(path) do
+                if name ~= "." and name ~= ".." then
+                    names[#names + 1] = name
+                end
+            end
+        end)
+        if not ok then
+            return nil, (message:gsub("^.*: ", "")), 13
+        end
+        table.sort(names)
+        return names
+    end
     function core.is_over()
         return false
     end
@@ -151,6 +203,7 @@ function support.new()
     function core.told_to_close(ws)
         return ws.told == true
     end
+    generations.add(core)
     return core
 end
 

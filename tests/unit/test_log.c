@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -467,6 +468,65 @@ static void a_dead_log_is_no_failure(void **state)
     close(fds[1]);
 }
 
+/* The messages of a file's records, each with a space behind it. */
+static void file_has(const char *path, const char *expected)
+{
+    char line[256], found[256] = "";
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        assert_true(strlen(line) > sizeof(STAMP "info  ") - 1);
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s ",
+                 line + sizeof(STAMP "info  ") - 1);
+    }
+    fclose(file);
+    assert_string_equal(found, expected);
+}
+
+static void a_file_is_appended_to_and_opened_anew(void **state)
+{
+    char folder[] = "/tmp/test_log.XXXXXX", path[64], old[64];
+    struct log log = {.fd = -1, .least = LOG_INFO, .colour = true};
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/log", folder);
+    snprintf(old, sizeof old, "%s/old", folder);
+    assert_true(log_reopen(&log)); /* there is none */
+    assert_false(log_open(&log, folder));
+    assert_int_equal(errno, EISDIR);
+    assert_int_equal(log.fd, -1);
+    assert_true(log_open(&log, path));
+    struct log again;
+    log_init(&again, -1);
+    assert_true(log_open(&again, path));
+    assert_int_equal(fcntl(log.fd, F_GETFD), FD_CLOEXEC);
+    log_info(&log, "a");
+    log_info(&again, "b");
+    assert_int_equal(rename(path, old), 0);
+    log_info(&log, "c");
+    int fd = log.fd;
+    assert_true(log_reopen(&log));
+    assert_int_equal(log.fd, fd);
+    assert_int_equal(fcntl(log.fd, F_GETFD), FD_CLOEXEC);
+    log_info(&log, "d");
+    log_info(&again, "e");
+    file_has(old, "a b c e ");
+    file_has(path, "d ");
+    unlink(path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(log_reopen(&again)); /* and says so, in the old one */
+    char expected[256];
+    snprintf(expected, sizeof expected,
+             "a b c e the log goes on in the old file: cannot open %s: Is a directory ", path);
+    file_has(old, expected);
+    close(log.fd);
+    close(again.fd);
+    unlink(old);
+    rmdir(path);
+    rmdir(folder);
+}
+
 static void colour_only_on_a_terminal(void **state)
 {
     struct log log;
@@ -551,6 +611,7 @@ int main(void)
         cmocka_unit_test(the_time_is_that_of_the_clock),
         cmocka_unit_test(lower_levels_are_dropped),
         cmocka_unit_test(a_dead_log_is_no_failure),
+        cmocka_unit_test(a_file_is_appended_to_and_opened_anew),
         cmocka_unit_test(colour_only_on_a_terminal),
         cmocka_unit_test(level_names),
         cmocka_unit_test(one_a_second_is_allowed),

@@ -1,9 +1,9 @@
 --- tidewire check: loads an app and its settings and judges them as `run` would, without opening a socket.
 local banner = require "tidewire.banner"
+local collect = require "tidewire.bundle.collect"
 local core = require "tidewire.core"
 local json = require "tidewire.json"
 local loader = require "tidewire.loader"
-local prepare = require "tidewire.prepare"
 local report = require "tidewire.report"
 local settings = require "tidewire.settings"
 
@@ -20,15 +20,15 @@ local function judge(asked)
     if not resolved then
         return nil, message, details, is_usage
     end
-    local app, generation, told = prepare.app(asked.app, resolved)
-    if not app then
-        return nil, generation, told
+    local made, second, third = collect.app { app = asked.app, settings = resolved }
+    if not made then
+        return nil, second, third
     end
     local fine, wrong = core.check_listen(resolved.listen.value, resolved.tls.value)
     if not fine then
         return nil, report.plain(wrong)
     end
-    return app, generation
+    return third, second
 end
 
 -- The lines after the first, without what sets them off for people.

@@ -27,6 +27,7 @@ function run.run(asked, streams)
     return {
         command = "run",
         app = asked.app,
+        root = entry.root,
         settings = resolved,
         listen = listen,
         log = resolved.log.value,

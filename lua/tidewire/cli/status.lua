@@ -1,37 +1,96 @@
---- tidewire status: what a running app is doing.
+--- tidewire status: what a running app is doing, version by version, and what keeps old ones alive.
 local control = require "tidewire.control"
+local words = require "tidewire.cli.words"
 
 local status = {}
 
--- 75 as "1 min", so that the number is never large.
-local function duration(seconds)
-    for _, unit in ipairs { { 86400, "days" }, { 3600, "h" }, { 60, "min" } } do
-        if seconds >= 2 * unit[1] then
-            return ("%d %s"):format(seconds // unit[1], unit[2])
-        end
+-- The app's code: which version serves, since when, and whether another one is on trial.
+local function code_lines(code, now, add)
+    if not code then
+        return
     end
-    return ("%d s"):format(seconds // 1)
+    local since = code.since and words.duration(math.max(0, now - code.since))
+    if code.state == "canary" then
+        add(("version %d for %d%% of the connections since %s (canary); version %d for the others"):format(
+            code.version, code.share, since, code.previous))
+    elseif code.state == "watching" then
+        add(("version %d since %s, watched for errors; before it version %d"):format(code.version, since,
+            code.previous))
+    elseif code.version > 0 then
+        add(("version %d since %s"):format(code.version, since))
+    else
+        add "no version serves yet"
+    end
 end
 
-local function show(answer)
-    local lines = { ("tidewire %s  pid %d, up %s\n"):format(answer.version, answer.pid, duration(answer.uptime)) }
+-- "message of /chat/:room at chat.lua:31, for 12 s"
+local function pin_line(pin)
+    local parts = { pin.what }
+    if pin.where then
+        parts[#parts + 1] = "at " .. pin.where
+    end
+    if pin.id then
+        parts[#parts + 1] = ("(connection %s)"):format(pin.id)
+    end
+    local text = table.concat(parts, " ")
+    return pin.seconds and ("%s, for %s"):format(text, words.duration(pin.seconds)) or text
+end
+
+local function generation_lines(generation, add)
+    local role = generation.role == "kept" and "kept for a rollback" or generation.role
+    add(("  version %d  %s, %s"):format(generation.version, role, words.count(generation.connections, "connection")))
+    for _, pin in ipairs(generation.pins or {}) do
+        add("    " .. pin_line(pin))
+    end
+    local more = (generation.pins_total or 0) - #(generation.pins or {})
+    if more > 0 then
+        add(("    and %s more"):format(words.number(more)))
+    end
+end
+
+local function worker_lines(worker, code, add)
+    if worker.state == "down" then
+        add(("worker %d  down"):format(worker.index))
+        return
+    end
+    local version = code and worker.version and worker.version ~= code.version
+        and (", version %d"):format(worker.version) or ""
+    add(("worker %d  %s, pid %d, up %s%s, %s%s"):format(worker.index, worker.state, worker.pid,
+        words.duration(worker.uptime), version, words.count(worker.connections, "connection"),
+        worker.answers == false and ", does not answer" or ""))
+    for _, generation in ipairs(worker.generations or {}) do
+        if generation.role ~= "current" and generation.role ~= "prepared" then
+            generation_lines(generation, add)
+        end
+    end
+end
+
+local function show(answer, now)
+    local lines = {}
+    local function add(line)
+        lines[#lines + 1] = line
+    end
+    add(("tidewire %s  pid %d, up %s%s"):format(answer.version, answer.pid, words.duration(answer.uptime),
+        answer.app and ", " .. answer.app or ""))
+    code_lines(answer.code, now, add)
     for _, worker in ipairs(answer.workers) do
-        lines[#lines + 1] = worker.state == "down" and ("worker %d  down\n"):format(worker.index)
-            or ("worker %d  %s, pid %d, up %s, connections: %d\n"):format(worker.index, worker.state, worker.pid,
-                duration(worker.uptime), worker.connections)
+        worker_lines(worker, answer.code, add)
     end
     for _, listener in ipairs(answer.listeners) do
-        lines[#lines + 1] = ("listening %s\n"):format(listener.url)
+        add("listening " .. listener.url)
     end
+    local text = table.concat(lines, "\n") .. "\n"
     if #answer.certificates > 0 then
-        lines[#lines + 1] = "certificates\n" .. control.certificates(answer.certificates)
+        text = text .. "certificates\n" .. control.certificates(answer.certificates)
     end
-    return table.concat(lines)
+    return text
 end
 
 --- Returns the exit status.
 function status.run(asked, streams)
-    return control.run(asked, streams, "status", show)
+    return control.run(asked, streams, { command = "status" }, function(answer)
+        return show(answer, require("tidewire.core").now())
+    end)
 end
 
 return status

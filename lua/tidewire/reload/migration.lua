@@ -53,8 +53,9 @@ local function versions(current, record)
 end
 
 -- An older form of app.state is wanted.
-local function back(live, attempt)
-    local record, current, replaced = attempt.record, live.current, live.replaced
+local function back(attempt)
+    local live, record = attempt.live, attempt.record
+    local current, replaced = live.current, live.replaced
     if current.checked.downgrade then
         return new {
             name = "downgrade", place = current.generation.file, fn = current.checked.downgrade,
@@ -80,8 +81,9 @@ local function has_migrate(record)
     return false
 end
 
-local function forth(live, attempt)
-    local record, from = attempt.record, live.object.state_version
+local function forth(attempt)
+    local live, record = attempt.live, attempt.record
+    local from = live.object.state_version
     if record.checked.migrate then
         return new {
             name = "migrate", place = record.generation.file, fn = record.checked.migrate, argument = from,
@@ -96,15 +98,14 @@ local function forth(live, attempt)
     })
 end
 
---- What happens to app.state when the version of an attempt takes over (see tidewire.reload for both). Returns
--- nil when it is carried as it is; a change; { state = } when it is one that was kept; or nil, a whole message and
--- details.
-function migration.of_app(live, attempt)
-    local from, to = live.object.state_version, attempt.record.state_version
+--- What happens to app.state when the version of an attempt takes over. Returns nil when it is carried as it is; a
+-- change; { state = } when it is one that was kept; or nil, a whole message and details.
+function migration.of_app(attempt)
+    local from, to = attempt.live.object.state_version, attempt.record.state_version
     if to == from then
         return nil
     end
-    return (to < from and back or forth)(live, attempt)
+    return (to < from and back or forth)(attempt)
 end
 
 -- The handler that `record` has for the connections of an entry of core.states, or nil.
@@ -119,13 +120,14 @@ end
 
 --- The same for a connection's state, as an entry of core.states: a change, or nil. The core does it at the
 -- connection's next event.
-function migration.of_connection(live, record, entry)
+function migration.of_connection(attempt, entry)
+    local record = attempt.record
     local handler = handler_in(record, entry)
     if not handler or entry.version == record.state_version then
         return nil
     end
     local forward = entry.version < record.state_version
-    local by = forward and record or live.current
+    local by = forward and record or attempt.live.current
     local fn = handler.migrate
     if not forward then
         fn = entry.handler and entry.handler.downgrade

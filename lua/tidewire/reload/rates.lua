@@ -28,6 +28,11 @@ function methods:sample()
     end
 end
 
+--- Takes no further ones.
+function methods:stop()
+    self.timer:cancel()
+end
+
 --- The numbers of calls and of failed ones in the last 30 s, or since it serves.
 function methods:recent()
     local gen, first = self.current(), self.samples[1]

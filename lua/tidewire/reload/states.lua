@@ -15,29 +15,46 @@ local advice = "state is plain data: scalars, tables, connections and objects of
 
 -- --- whose is a metatable? -------------------------------------------------------------------------
 
-local function version_of_function(fn, records)
-    for i = 1, 255 do
-        local name, value = debug.getupvalue(fn, i)
-        if not name then
-            return nil
-        elseif name == "_ENV" then
-            for _, record in ipairs(records) do
-                if value == record.generation.env or value == record.generation.library_env then
-                    return record.number
-                end
+-- What is there once for each version: its globals, and its module `tidewire`.
+local function owners()
+    local numbers = {}
+    for _, gen in ipairs(core.generations()) do
+        local generation = gen.record.generation
+        if generation then
+            for _, owned in ipairs { generation.env, generation.library_env, generation.loaded.tidewire } do
+                numbers[owned] = gen.number
             end
         end
     end
-    return nil
+    return numbers
 end
 
--- Of the functions in a table; depth: how many tables below it are looked into.
-local function version_of_table(t, records, depth)
-    for _, value in next, t do
-        local number = type(value) == "function" and version_of_function(value, records)
-            or type(value) == "table" and depth > 0 and version_of_table(value, records, depth - 1)
-        if number then
-            return number
+-- Looks for one of them in what a function or a table refers to, `depth` steps away.
+local function find_owner(value, numbers, depth, seen)
+    if numbers[value] then
+        return numbers[value]
+    elseif depth == 0 or seen[value] then
+        return nil
+    end
+    seen[value] = true
+    local function look(inner)
+        local kind = type(inner)
+        return (kind == "function" or kind == "table") and find_owner(inner, numbers, depth - 1, seen) or nil
+    end
+    if type(value) == "table" then
+        for _, field in next, value do
+            local number = look(field)
+            if number then
+                return number
+            end
+        end
+        return nil
+    end
+    for i = 1, 255 do
+        local name, upvalue = debug.getupvalue(value, i)
+        local number = name and look(upvalue)
+        if not name or number then
+            return number or nil
         end
     end
     return nil
@@ -45,11 +62,7 @@ end
 
 -- The version whose code a metatable has, as far as that can be told.
 local function version_of(meta)
-    local records = {}
-    for i, gen in ipairs(core.generations()) do
-        records[i] = gen.record
-    end
-    return version_of_table(meta, records, 1)
+    return find_owner(meta, owners(), 4, {})
 end
 
 -- --- each state ------------------------------------------------------------------------------------
@@ -70,7 +83,7 @@ local function rehearse(change, value, name, record, pace, about)
     return check_plain(result, name, record, pace, about)
 end
 
--- Calls visit(entry, a line about the connection) for each connection that has a state, until one returns nil, ...
+-- Calls visit(entry, a line about it) for each connection that has a state, until one returns nil and why.
 local function each_connection(pace, visit)
     local after = 0
     while true do
@@ -89,17 +102,28 @@ local function each_connection(pace, visit)
     end
 end
 
---- Checks the states that the version of an attempt gets as they are. Returns true; or nil, a whole message and details.
-function states.check(live, attempt)
+-- The app object as it is carried: all of it, but for a state that is brought into another form.
+local function carried(attempt)
+    local object = {}
+    for key, value in next, attempt.live.object do
+        object[key] = value
+    end
+    if attempt.change then
+        object.state = nil
+    end
+    return object
+end
+
+--- Checks the states that the version of an attempt gets as they are. Returns true; or nil, a whole message and
+-- details.
+function states.check(attempt)
     local record, pace = attempt.record, attempt.pace
-    if not attempt.change then
-        local ok, text, details = check_plain(live.object.state, "app.state", record, pace)
-        if not ok then
-            return nil, text, details
-        end
+    local ok, text, details = check_plain(carried(attempt), "app", record, pace)
+    if not ok then
+        return nil, text, details
     end
     return each_connection(pace, function(entry, about)
-        if migration.of_connection(live, record, entry) then
+        if migration.of_connection(attempt, entry) then
             return true
         end
         return check_plain(entry.state, "ws.state", record, pace, about)
@@ -107,16 +131,16 @@ function states.check(live, attempt)
 end
 
 --- Rehearses on copies what brings the others into its form. Results as of states.check.
-function states.rehearse(live, attempt)
+function states.rehearse(attempt)
     local record, pace, change = attempt.record, attempt.pace, attempt.change
     if change and change.rehearse then
-        local ok, text, details = rehearse(change, live.object.state, "app.state", record, pace)
+        local ok, text, details = rehearse(change, attempt.live.object.state, "app.state", record, pace)
         if not ok then
             return nil, text, details
         end
     end
     return each_connection(pace, function(entry, about)
-        local own = migration.of_connection(live, record, entry)
+        local own = migration.of_connection(attempt, entry)
         if not own then
             return true
         end

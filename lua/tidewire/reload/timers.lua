@@ -65,7 +65,8 @@ function methods:follow(record)
             self.entries[name] = nil
         end
     end
-    for name, declared in pairs(wanted) do
+    for _, declared in ipairs(record.checked.timers) do
+        local name = declared.name
         local entry = self.entries[name] or { name = name, busy = false, due = false }
         self.entries[name] = entry
         if not entry.timer then

@@ -66,6 +66,11 @@ local function install(self, context)
     return true
 end
 
+local function judged(self, settings)
+    local _ <close> = class.pointed(self.classes)
+    return prepare.judge(self.generation, settings)
+end
+
 local function open(context)
     if context.bytes == "" then
         return nil
@@ -77,8 +82,7 @@ local function open(context)
     return opened
 end
 
---- The steps, each a phase: { name, function(record) -> true, or nil, a whole message, details }, to be done in this
--- order. context:
+--- The steps, each a phase, for attempt:run. context:
 --   number, hash   of the version
 --   bytes          its bundle; "": it is read from the disk, from the path `app`
 --   settings       of settings.load
@@ -97,7 +101,8 @@ function version.steps(context)
         }
         return self.generation and true, text, details
     end
-    local function compile(self)
+    local function compile(attempt)
+        local self = attempt.record
         local more, text, details = begin(self)
         while more do
             context.pace()
@@ -105,20 +110,17 @@ function version.steps(context)
         end
         return more == false, text, details
     end
-    local function load(self)
-        local _ <close> = class.pointed(self.classes)
-        return loader.run(self.generation)
+    local function load(attempt)
+        local _ <close> = class.pointed(attempt.record.classes)
+        return loader.run(attempt.record.generation)
     end
-    local function judge(self)
-        local text, details
-        do
-            local _ <close> = class.pointed(self.classes)
-            self.checked, text, details = prepare.judge(self.generation, context.settings)
-        end
-        if not self.checked then
+    local function judge(attempt)
+        local self = attempt.record
+        local checked, text, details = judged(self, context.settings)
+        if not checked then
             return nil, text, details
         end
-        self.state_version = self.checked.state_version
+        self.checked, self.state_version = checked, checked.state_version
         return install(self, context)
     end
     return { { "compile", compile }, { "load", load }, { "contract", judge } }

@@ -1,0 +1,90 @@
+local app_that_runs = require "support.app_that_runs"
+
+describe("tidewire status", function()
+    local running
+
+    before_each(function()
+        running = app_that_runs.new()
+        running.core.time = 1700000100
+        running.answer = {
+            v = 1, ok = true, version = "0.1.0", pid = 7, uptime = 200000, app = "apps/chat",
+            listeners = { { url = "ws://x:1" } }, certificates = {},
+            code = { version = 8, previous = 7, state = "stable", share = 100, since = 1700000025 },
+            workers = {
+                {
+                    index = 0, state = "ready", pid = 8, uptime = 130.9, connections = 1000, version = 8,
+                    answers = true,
+                    generations = { { version = 8, role = "current", connections = 1000, pins = {}, pins_total = 0 } },
+                },
+                { index = 1, state = "down" },
+            },
+        }
+    end)
+
+    after_each(function()
+        running:finish()
+    end)
+
+    local function lines()
+        local code, out, err = running:run("status", running.dir.path)
+        assert.same({ 0, "" }, { code, err })
+        local list = {}
+        for line in out:gmatch("[^\n]+") do
+            list[#list + 1] = line
+        end
+        return list
+    end
+
+    it("shows the app, its version, its workers and where it listens", function()
+        assert.same({
+            "tidewire 0.1.0  pid 7, up 2 days, apps/chat",
+            "version 8 since 75 s",
+            "worker 0  ready, pid 8, up 2 min, 1,000 connections",
+            "worker 1  down",
+            "listening ws://x:1",
+        }, lines())
+        assert.same({ v = 1, command = "status" }, running.asked[1].request)
+    end)
+
+    it("shows a version that is on trial", function()
+        running.answer.code.state = "watching"
+        assert.equal("version 8 since 75 s, watched for errors; before it version 7", lines()[2])
+        running.answer.code.state, running.answer.code.share = "canary", 10
+        assert.equal("version 8 for 10% of the connections since 75 s (canary); version 7 for the others", lines()[2])
+        running.answer.code = { version = 0, state = "stable" }
+        assert.equal("no version serves yet", lines()[2])
+    end)
+
+    it("shows old versions and what keeps them alive", function()
+        local worker = running.answer.workers[1]
+        worker.version, worker.answers = 7, false
+        worker.generations = {
+            {
+                version = 3, role = "old", connections = 2, pins_total = 1002,
+                pins = {
+                    {
+                        kind = "handler", what = "message of /chat/:room", id = "a1", where = "chat.lua:31",
+                        seconds = 12.5,
+                    },
+                    { kind = "timer", what = "timer" },
+                },
+            },
+            { version = 6, role = "kept", connections = 0, pins = {}, pins_total = 0 },
+            { version = 7, role = "current", connections = 5, pins = {}, pins_total = 0 },
+        }
+        assert.same({
+            "worker 0  ready, pid 8, up 2 min, version 7, 1,000 connections, does not answer",
+            "  version 3  old, 2 connections",
+            "    message of /chat/:room at chat.lua:31 (connection a1), for 12 s",
+            "    timer",
+            "    and 1,000 more",
+            "  version 6  kept for a rollback, no connections",
+            "worker 1  down",
+        }, table.move(lines(), 3, 9, 1, {}))
+    end)
+
+    it("shows certificates", function()
+        running.answer.certificates = { { file = "a.pem", names = "a.example", ["until"] = "2030-01-02" } }
+        assert.same({ "certificates", "  a.pem: a.example, until 2030-01-02" }, table.move(lines(), 6, 7, 1, {}))
+    end)
+end)
