@@ -18,17 +18,18 @@ BASE = buf log map metrics metrics_join
 WIRE = address deflate deflater extension forwarded frame handshake handshake_client http http_connect \
        http_write mask network proxy_header route session session_write uri utf8
 NET  = conn conn_http conn_note conn_out conn_phase conn_proxy conn_send conn_set conn_ws connect connect_talk dial file_watch inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
-BIND = app boot check client collect control core digest disk folder heap json life limited modules publish reload request request_answer request_sender script task timer vm ws ws_events \
-       ws_handshake ws_receive ws_timer
-HOST = bundle certificates change channel children code code_describe code_outcome code_watch commands commands_code control diff dev exec master notify round scout \
-       tell terminal versions watch worker worker_code
+BIND = app boot check client collect control core digest disk folder generation generation_pins generation_type heap hold json life limited modules publish reload request \
+       request_answer request_sender script slot sweep task timer vm ws ws_events ws_follow ws_handshake ws_receive ws_state ws_timer
+HOST = bundle certificates change channel children code code_describe code_outcome code_target code_watch commands commands_code control diff dev exec master master_metrics notify round scout \
+       tell terminal versions watch worker worker_code worker_metrics
 FLOORS = host bind net wire base
 
 UNIT_BASE = buf list log map metrics
 UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
 UNIT_NET  = broadcast conn conn_memory connect connect_end connect_tls connect_way dial file_watch listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
-UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET)
+UNIT_HOST = bundle channel diff round versions watch
+UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET) $(UNIT_HOST)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))
 LUA_MODULES = $(foreach f,$(LUA_FILES),$(subst /,.,$(patsubst %/init,%,$(basename $(f:lua/%=%))))=$(f))
@@ -100,6 +101,8 @@ $B/tidewire: $B/main.o $(FLOORS:%=$B/lib%.a)
 $(UNIT_BASE:%=$B/unit/%): UNIT_LIBS = $B/libbase.a
 $(UNIT_WIRE:%=$B/unit/%): UNIT_LIBS = $B/libwire.a $B/libbase.a
 $(UNIT_NET:%=$B/unit/%):  UNIT_LIBS = $B/libnet.a $B/libwire.a $B/libbase.a -lev -lcares
+$(UNIT_HOST:%=$B/unit/%): UNIT_LIBS = $B/libhost.a $B/libnet.a $B/libwire.a $B/libbase.a -lev -ljansson
+$(UNIT_HOST:%=$B/unit/%): $B/libhost.a
 
 $B/unit/%: $B/unit/test_%.o $B/unit/support.o $B/libnet.a $B/libwire.a $B/libbase.a
 	$(call say,LINK) $(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $(filter %.o,$^) $(UNIT_LIBS) -lcmocka -lssl -lcrypto -lz

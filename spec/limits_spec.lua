@@ -71,6 +71,7 @@ describe("limits.merge", function()
             ping_interval = 25, pong_wait = 20, idle = 120, close = 10, send_soft = 262144, send_queue = 1048576,
             stall = 10, subscriptions = 128, handshakes_per_address = 1024, drain = 30,
             handshakes_per_second = 0, inflate_ratio = 100, lag = 0.25, load = 0.5, rate = 0, reassembly = 268435456,
+            reload_grace = 5, reload_watch = 30,
         }, merged)
     end)
 

@@ -374,4 +374,116 @@ describe("loader", function()
                 first_line { ["app.lua"] = "require()" })
         end)
     end)
+
+    describe("in steps", function()
+        -- A generation of an opened bundle with these files; those in `loaded` ran when it was made.
+        local function begin(files, loaded, options)
+            options = options or {}
+            return loader.begin {
+                bundle = { entry = "x/app.lua", root = "x", files = files, loaded = loaded }, public = public,
+                path = options.path or "", version = options.version, read = options.read or function(path)
+                    error("the disk is read: " .. path)
+                end,
+            }
+        end
+
+        local function run(generation)
+            repeat
+                local more, message = loader.compile(generation)
+                assert.is_not_nil(more, message)
+            until not more
+            local ok, message = loader.run(generation)
+            assert.is_true(ok, message)
+            return generation.value
+        end
+
+        it("compiles one file a time, and runs nothing before the end", function()
+            local generation = begin({
+                ["x/app.lua"] = 'rawget(_G, "seen")() return require "a"', ["x/a.lua"] = 'return require "b"',
+                ["x/b.lua"] = "return 5", ["x/late.lua"] = "no Lua",
+            }, { "x/app.lua", "x/a.lua", "x/b.lua" })
+            local ran = false
+            rawset(generation.env, "seen", function()
+                ran = true
+            end)
+            assert.is_true(loader.compile(generation))
+            assert.is_true(loader.compile(generation))
+            assert.is_false(loader.compile(generation))
+            assert.is_false(ran)
+            assert.is_true(loader.run(generation))
+            assert.is_true(ran)
+            assert.equal(5, generation.value)
+            assert.same({ "x/app.lua", "x/a.lua", "x/b.lua" }, generation.files)
+        end)
+
+        it("says which file is no Lua", function()
+            local generation = begin({ ["x/app.lua"] = "return 1", ["x/a.lua"] = "\nreturn }" },
+                { "x/app.lua", "x/a.lua" })
+            assert.is_true(loader.compile(generation))
+            local more, message, told = loader.compile(generation)
+            assert.is_nil(more)
+            assert.is_truthy(message:find("^tidewire: x/a.lua:2: unexpected symbol near '}'\n"), message)
+            assert.same({ "compile", "x/a.lua", 2 }, { told.phase, told.file, told.line })
+        end)
+
+        it("compiles a file anew that runs twice, or as a library of others", function()
+            local generation = begin({
+                ["x/app.lua"] = 'package.path = "x/?.lua" local a = require "lib.a" package.loaded["lib.a"] = nil '
+                    .. 'return { a, require "lib.a", (require "b") }',
+                ["x/lib/a.lua"] = "local t = {} return t", ["x/b.lua"] = "return 1",
+            }, { "x/app.lua", "x/lib/a.lua", "x/b.lua" })
+            local value_of = run(generation)
+            assert.not_equal(value_of[1], value_of[2])
+            assert.equal(1, value_of[3])
+            generation = begin({
+                ["x/app.lua"] = 'package.path = "x/lib/?.lua" return require "their"',
+                ["x/lib/their.lua"] = "leaked = 5 return leaked",
+            }, { "x/app.lua", "x/lib/their.lua" })
+            assert.equal(5, (run(generation)))
+        end)
+
+        it("takes modules from the bundle alone, late ones too", function()
+            local generation = begin({
+                ["x/app.lua"] = 'return { function() return require "late" end, '
+                    .. 'function() return (require "gone") end }',
+                ["x/late.lua"] = "return 7",
+            }, { "x/app.lua" }, { version = 4, path = "/usr/share/lua/5.4/?.lua" })
+            local value_of = run(generation)
+            assert.equal(7, value_of[1]())
+            local ok, message = pcall(value_of[2])
+            assert.is_false(ok)
+            assert.equal("x/app.lua:1: module `gone` is not in version 4, which has what was there when it was read: "
+                .. "add the file, and where a library computes its name say require \"gone\" as well, then reload",
+                message)
+        end)
+
+        it("takes what loadfile reads from the bundle, and then from the disk", function()
+            local generation = begin({
+                ["x/app.lua"] = 'return { dofile "x/data.lua", dofile "/other.lua", (loadfile "/nothing.lua") }',
+                ["x/data.lua"] = "return 1",
+            }, { "x/app.lua" }, { read = function(path)
+                if path == "/other.lua" then
+                    return "return 2"
+                end
+                return nil, "No such file or directory", 2
+            end })
+            assert.same({ 1, 2 }, (run(generation)))
+        end)
+
+        it("has the phase in what it says of a failure", function()
+            local function phase(text)
+                local generation = begin({ ["x/app.lua"] = text, ["x/bad.lua"] = "return }" }, { "x/app.lua" })
+                assert.is_false(loader.compile(generation))
+                local ok, _, told = loader.run(generation)
+                assert.is_nil(ok)
+                return told.phase
+            end
+            assert.equal("load", phase "error 'x'")
+            assert.equal("load", phase "error {}")
+            assert.equal("compile", phase "return require 'bad'")
+            local generation, _, told = loader.begin { app = "/nowhere/at/all.lua", public = public }
+            assert.is_nil(generation)
+            assert.equal("read", told.phase)
+        end)
+    end)
 end)

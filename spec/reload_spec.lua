@@ -195,10 +195,39 @@ describe("a reload", function()
             "",
         }, "\n"), answer.text)
         assert.equal("1 old, 2 old, 3 kept, 4 current", v:roles())
+        assert.is_false(v:prepare(5, "return }", { force = true }).ok)
+        assert.equal("1 old, 2 old, 3 kept, 4 current", v:roles())
         assert.is_true(v:prepare(5, app(), { force = true }).ok)
-        assert.equal("1 old, 2 old, 3 kept, 4 current, 5 prepared", v:roles())
+        assert.equal("2 old, 3 kept, 4 current, 5 prepared", v:roles())
         v:commit(5)
-        assert.equal("3 old, 4 kept, 5 current", v:roles())
+        assert.equal("2 old, 3 old, 4 kept, 5 current", v:roles())
+    end)
+
+    it("waits for an old version that is about to go, or that was forced to", function()
+        v:boot(app())
+        for version = 2, 4 do
+            v:gen(version - 1).tasks = 1
+            v:take(version, app())
+        end
+        local waited = 0
+        function core.sleep(seconds)
+            waited = waited + seconds
+            v:gen(1).tasks = 0
+        end
+        v:gen(1).pinned = {}
+        assert.is_true(v:prepare(5, app()).ok)
+        assert.equal(0.01, waited)
+        v:commit(5)
+        v:gen(3).tasks, v:gen(4).tasks = 1, 1
+        function core.sleep() end
+        local gen = v:gen(2)
+        function gen.force()
+            gen.is_ended = true
+        end
+        assert.is_true(v:prepare(6, app(), { force = true }).ok)
+        assert.equal("2 old, 3 old, 4 kept, 5 current, 6 prepared", v:roles())
+        v:commit(6)
+        assert.is_false(v:prepare(7, app()).ok)
     end)
 
     it("serves a share as a canary, which becomes the version for all", function()

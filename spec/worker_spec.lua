@@ -38,6 +38,16 @@ describe("worker", function()
         }
     end
 
+    -- The first timer of the app. (The runtime has one of its own, every 5 s.)
+    local function timer()
+        for _, set in ipairs(core.timers) do
+            if set.seconds ~= 5 then
+                return set
+            end
+        end
+        return nil
+    end
+
     local function logged()
         for i = #core.calls, 1, -1 do
             if core.calls[i][1] == "log" then
@@ -91,8 +101,8 @@ describe("worker", function()
         assert.same({ "publish", "t", "started" }, core.calls[#core.calls])
         local state = core.installed.app.state
         assert.equal(1, state.n)
-        assert.equal(2, core.timers[1].seconds)
-        core.timers[1].fire()
+        assert.equal(2, timer().seconds)
+        timer().fire()
         assert.equal(2, state.n)
     end)
 
@@ -102,9 +112,9 @@ describe("worker", function()
                 beat = { every = 1, run = print } }]]))
         end)
         assert.equal("waiting", task())
-        assert.equal(0, #core.timers)
+        assert.is_nil(timer())
         assert.is_string(task())
-        assert.equal(1, #core.timers)
+        assert.is_table(timer())
     end)
 
     it("does not start a timer's run beside one that is not done", function()
@@ -112,12 +122,12 @@ describe("worker", function()
             app.state.begun = (app.state.begun or 0) + 1
             coroutine.yield()
         end } }]])
-        local first = coroutine.wrap(core.timers[1].fire)
+        local first = coroutine.wrap(timer().fire)
         first()
-        core.timers[1].fire()
+        timer().fire()
         assert.equal(1, core.installed.app.state.begun)
         first()
-        coroutine.wrap(core.timers[1].fire)()
+        coroutine.wrap(timer().fire)()
         assert.equal(2, core.installed.app.state.begun)
     end)
 
@@ -125,7 +135,7 @@ describe("worker", function()
         boot(files 'timers = { beat = { every = 1, run = function(app)\nlocal x = app.state.n.m\nend } }')
         for _ = 1, 2 do
             core.calls = {}
-            core.timers[1].fire()
+            timer().fire()
             local level, message, where, details = logged()
             assert.equal("error", level)
             assert.equal("DIR/app.lua:5: attempt to index a nil value (field 'n')", message)
@@ -149,6 +159,22 @@ describe("worker", function()
         assert.same({ "error", "boom", "message of /chat/:room" }, { level, message, where })
         assert.is_truthy(details:find("> 1 | return { protocols", 1, true))
         assert.is_truthy(details:find("stack traceback:\n    DIR/chat.lua:1: in function <x>$"))
+    end)
+
+    it("logs what C reports with the source of the version whose error it is", function()
+        boot(files())
+        local reload, old = require "tidewire.reload", core.live[1].record
+        local function report(of)
+            core.report("message of /chat/:room", "boom", "stack traceback:\n\t" .. dir.path
+                .. "/chat.lua:1: in function <x>", of)
+            return (select(4, logged()):match "> 1 | ([^\n]*)")
+        end
+        dir:write("chat.lua", "return { message = print } -- 2")
+        assert.is_true(reload.prepare({ version = 2 }, "").ok)
+        assert.is_true(reload.commit({ version = 2 }).ok)
+        assert.equal("return { message = print } -- 2", report())
+        assert.equal("return { message = print } -- 2", report(core.live[2].record))
+        assert.is_truthy(report(old):find "^return { protocols")
     end)
 
     it("refuses acts while the app loads", function()
@@ -195,7 +221,7 @@ describe("worker", function()
             .. "timers = { a = { every = 1, run = print } }"))
         assert.is_nil(text)
         assert.is_truthy(message:find('^tidewire: DIR/app.lua:5: no database\n\n.*\n    > 5 | error "no database"\n'))
-        assert.equal(0, #core.timers)
+        assert.is_nil(timer())
         dir:remove()
         text, message = boot(files 'start = function() return nil, "no database" end')
         assert.is_nil(text)
@@ -208,7 +234,7 @@ describe("worker", function()
         text, message = boot(files("start = function() return false end, timers = { a = { every = 1, run = print } }"))
         assert.is_nil(text)
         assert.equal("tidewire: DIR/app.lua: start returned false; to say why: return nil, message\n", message)
-        assert.equal(0, #core.timers)
+        assert.is_nil(timer())
         dir:remove()
         assert.is_string((boot(files "start = function() return nil end")))
     end)
@@ -219,7 +245,7 @@ describe("worker", function()
             stop = function(app) app.state.stopped = (app.state.stopped or 0) + 1 end,
         ]])
         worker.stop()
-        assert.is_true(core.timers[1].cancelled)
+        assert.is_true(timer().cancelled)
         assert.equal(1, core.installed.app.state.stopped)
     end)
 
@@ -228,6 +254,30 @@ describe("worker", function()
         worker.stop()
         local level, message, where = logged()
         assert.same({ "error", "DIR/app.lua:4: late", "stop" }, { level, message, where })
+    end)
+
+    it("runs the stop of the version that serves, with the same app", function()
+        boot(files "stop = function() error 'old' end")
+        dir:write("app.lua", app "stop = function(app) app.state.stopped = app.state.n end")
+        local reload = require "tidewire.reload"
+        core.installed.app.state.n = 7
+        assert.is_true(reload.prepare({ version = 2 }, "").ok)
+        assert.is_true(reload.commit({ version = 2 }).ok)
+        worker.stop()
+        assert.equal(7, core.installed.app.state.stopped)
+        assert.is_nil(logged())
+    end)
+
+    it("boots from a bundle", function()
+        dir = folder.new()
+        local settings = { limits = { value = {} }, proxies = { value = {} } }
+        local bytes = require("tidewire.bundle").encode {
+            entry = "x/app.lua", root = "x", state_version = 1, loaded = { "x/app.lua" },
+            files = { ["x/app.lua"] = "return { message = print }" },
+        }
+        assert.equal("listening ws://a\nroutes    /*  WebSocket\n", (worker.boot({ app = "x", settings = settings },
+            { "ws://a" }, { version = 5, hash = "h" }, bytes)))
+        assert.same({ 5, "h" }, { core.installed.number, core.installed.record.hash })
     end)
 
     it("stops without an app, and after a boot that failed", function()

@@ -125,8 +125,9 @@ end
 local function add_installed(out)
     local callbacks, callbacks_asked = recorder()
     local read, asked = recorder()
-    assert(core.install {
-        app = {}, limits = read, routes = { { pattern = "/", handler = callbacks, limits = read } },
+    assert(core.generation {
+        number = 1, state_version = 1, app = {}, record = {}, limits = read,
+        routes = { { pattern = "/", handler = callbacks, limits = read } },
     })
     guard.limits(read)
     out["callbacks"] = keys(callbacks_asked)

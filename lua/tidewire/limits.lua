@@ -39,6 +39,8 @@ local rows = {
     { name = "handler", kind = "seconds", default = 0.5, scope = "route", later = true },
     { name = "heap", kind = "bytes", default = 512 * MiB, scope = "process", later = true },
     { name = "load", kind = "seconds", default = 0.5, scope = "process" },
+    { name = "reload_grace", kind = "seconds", default = 5, scope = "process" },
+    { name = "reload_watch", kind = "seconds", default = 30, scope = "process" },
     { name = "drain", kind = "seconds", default = 30, scope = "process", zero = true },
 }
 

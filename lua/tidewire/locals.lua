@@ -98,6 +98,36 @@ local function choose(frames, place, sources)
     return nil
 end
 
+local frames_kept, locals_kept = 16, 100
+
+local function locals_at(level)
+    local list = {}
+    for i = 1, locals_kept do
+        local name, value = debug.getlocal(level + 1, i)
+        if not name then
+            break
+        elseif name:sub(1, 1) ~= "(" then -- a temporary value
+            list[#list + 1] = { name, value }
+        end
+    end
+    return list
+end
+
+--- The innermost frames from a level on, as for debug.traceback, in the form that core.limited has: for message
+-- handlers.
+function locals.frames(level)
+    local list = {}
+    for at = level + 1, level + 100 do
+        local info = debug.getinfo(at, "Sl")
+        if not info or #list == frames_kept then
+            break
+        elseif info.currentline > 0 then
+            list[#list + 1] = { source = info.short_src, line = info.currentline, locals = locals_at(at) }
+        end
+    end
+    return list
+end
+
 --- frames: of core.limited, innermost first, each { source = short name, line =, locals = { { name, value },
 -- ... } }, or nil. place: { source =, line = } or nil. Returns a list of lines.
 function locals.lines(frames, place, sources)

@@ -43,9 +43,8 @@ end
 -- Of a version nothing is read from the disk any more.
 local function not_bundled(generation, name)
     local version = generation.version and "version " .. generation.version or "the version that serves"
-    return ("module `%s` is not in %s: a version has what was there when it was made, of the modules that its files "
-        .. "require by a literal name, as in require %q, and when names are computed all that lie in the app's folder; "
-        .. "reload to get it in"):format(name, version, name)
+    return ("module `%s` is not in %s, which has what was there when it was read: add the file, and where a library "
+        .. "computes its name say require %q as well, then reload"):format(name, version, name)
 end
 
 local function not_found(generation, name, tried)

@@ -99,9 +99,6 @@ function reload.commit(order)
         return not_prepared(order, "commit")
     end
     local record, share = attempt.record, order.share or 100
-    if attempt.order.force then
-        commit.force_old()
-    end
     if share < 100 and record ~= live.current then
         commit.share(live, record, share)
     else

@@ -122,6 +122,15 @@ local function append_frames(out, frames)
     end
 end
 
+local function append_locals(out, lines)
+    if #lines > 0 then
+        out[#out + 1] = "local variables:"
+        for _, line in ipairs(lines) do
+            out[#out + 1] = "    " .. line
+        end
+    end
+end
+
 --- A message without a place in a source, in the same two forms.
 function report.plain(message)
     return "tidewire: " .. message .. "\n", { message = message }
@@ -145,10 +154,8 @@ function report.failure(err, traceback, sources, frames)
     end
     local shown = locals.lines(frames, found.place, sources)
     if #shown > 0 then
-        out[#out + 1] = "\nlocal variables:"
-        for _, line in ipairs(shown) do
-            out[#out + 1] = "    " .. line
-        end
+        out[#out + 1] = ""
+        append_locals(out, shown)
     end
     if #found.frames > 0 then
         out[#out + 1] = ""
@@ -158,13 +165,14 @@ function report.failure(err, traceback, sources, frames)
 end
 
 --- The same for the log: the message, and a list of further lines.
-function report.entry(err, traceback, sources)
+function report.entry(err, traceback, sources, frames)
     local found = examine(err, traceback, sources)
     local details = {}
     for line in found.more:gmatch("[^\n]+") do
         details[#details + 1] = line
     end
     table.move(found.excerpt, 1, #found.excerpt, #details + 1, details)
+    append_locals(details, locals.lines(frames, found.place, sources))
     append_frames(details, found.frames)
     return found.message, details
 end

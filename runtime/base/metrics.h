@@ -66,7 +66,8 @@ static inline void metrics_add(struct metrics_series *s, double n) /* counter: n
         s->value += n;
 }
 
-static inline void metrics_set(struct metrics_series *s, double n) /* gauge */
+/* A gauge; or a counter of what is counted elsewhere, and never falls. */
+static inline void metrics_set(struct metrics_series *s, double n)
 {
     if (s)
         s->value = n;

@@ -1,4 +1,8 @@
-/* The installed app in C: its routes, and for each a slot with what connections need of it. */
+/* What an app declares, route by route, as it is read from Lua.
+ *
+ * A slot is a place that connections lead to, in all generations of the app; a binding is what one
+ * generation has there. A connection holds its slot and looks up the binding at each event, so that
+ * a reload is one assignment for each slot. */
 #ifndef TIDEWIRE_BIND_APP_H
 #define TIDEWIRE_BIND_APP_H
 
@@ -13,6 +17,8 @@ enum callback {
     CB_CLOSE,
     CB_ERROR,
     CB_RUN,
+    CB_MIGRATE,
+    CB_DOWNGRADE,
     CB_COUNT,
 };
 
@@ -23,15 +29,18 @@ struct names {
     size_t count;
 };
 
-/* What a route leads to. A connection holds its slot, never functions. Lives as long as the vm;
- * that of a connection which we made (client.h), as long as it. */
-struct slot {
+/* Its functions last as long as its generation, its options as long as itself: a connection keeps
+ * the binding whose options it was opened with. */
+struct binding {
+    unsigned refs;
+    uint32_t serial;               /* of the generation; 0: it has none */
+    struct generation *generation; /* NULL: none, or it is gone, and the functions with it */
+    struct slot *slot;             /* NULL: these are options only */
     char *pattern;
     bool mount;
-    struct route_table *alone; /* this route only: to read captures of a path again */
-    int callbacks[CB_COUNT];   /* registry references, LUA_NOREF where there is none */
-    int handler;               /* the handler table; LUA_NOREF: plain HTTP */
-    int serve;                 /* of plain HTTP */
+    int callbacks[CB_COUNT]; /* registry references, LUA_NOREF where there is none */
+    int handler;             /* the handler table; LUA_NOREF: plain HTTP */
+    int serve;               /* of plain HTTP */
     struct names protocols;
     enum origin_rule origin_rule;
     struct names origins;
@@ -41,31 +50,44 @@ struct slot {
     struct deflate_settings compression;
 };
 
-struct app {
-    struct route_table *routes;
-    struct slot **slots;
-    size_t count;
-    int object; /* registry reference of the app object */
-};
-
-static inline bool slot_has(const struct slot *s, enum callback which)
+static inline bool binding_has(const struct binding *b, enum callback which)
 {
-    return s->callbacks[which] != LUA_NOREF;
+    return b->callbacks[which] != LUA_NOREF;
 }
 
-/* core.install{ app =, limits =, routes = } (lua/tidewire/worker.lua). */
-int app_install(lua_State *L);
+struct binding *binding_new(void); /* NULL: memory short */
+struct binding *binding_ref(struct binding *b);
+void binding_unref(struct vm *vm, struct binding *b);
+void binding_forget(struct vm *vm, struct binding *b); /* its functions, and its generation */
 
-/* Fills in a slot from the table on top of the stack; what it owns is given back with the other.
- * The registry references in it are the caller's. May raise in the midst of it: clear it then. */
-void app_read_slot(lua_State *L, struct slot *s, const struct conn_limits *defaults);
-void app_clear_slot(struct slot *s);
+/* A route has one for as long as a generation or a connection uses it. One whose kind changes,
+ * between plain HTTP and WebSocket, is another one. So is what a handler module of the app is for
+ * the connections that we make. */
+struct slot {
+    unsigned refs;
+    struct vm *vm;
+    char *key;                   /* in vm->slots; NULL: it is one connection's own */
+    struct route_table *alone;   /* this route only: to read captures of a path again; or NULL */
+    struct binding *bindings[2]; /* for most connections; for the canary's share, else the same */
+    size_t connections;
+};
+
+/* The slot of this key, made if need be. NULL: memory short. */
+struct slot *slot_of_route(struct vm *vm, const struct binding *b);
+struct slot *slot_of_module(struct vm *vm, struct slice name);
+struct slot *slot_new(struct vm *vm); /* one connection's own */
+bool slot_is_module(const struct slot *s, struct slice *name);
+struct slot *slot_ref(struct slot *s);
+void slot_unref(struct slot *s);
+void slot_turn(struct slot *s, int lane, struct binding *b); /* to this one, or to none: NULL */
+
+/* Fills in a new binding from the table on top of the stack. May raise in the midst of it: unref it
+ * then. */
+void app_read_binding(lua_State *L, struct binding *b, const struct conn_limits *defaults);
+void app_read_callbacks(lua_State *L, struct binding *b); /* of the table's field `handler` */
+void app_read_limits(lua_State *L, struct conn_limits *l);
 
 /* Appends the field `proxies` of the table on top of the stack, a list of networks or nil. */
 void app_read_proxies(lua_State *L, struct network_list *out);
-
-/* Opens the type that owns an app while it is being built. */
-void app_open(lua_State *L);
-void app_free(struct app *app);
 
 #endif

@@ -34,13 +34,14 @@ struct plan {
     struct network_list proxies; /* trusted */
     struct conn_bounds bounds;   /* of a worker; no connections: as many as descriptors allow */
     uint32_t drain;              /* ms */
-    enum log_level log;          /* the least that is logged */
-    char *log_file;              /* NULL: the log goes to stderr */
-    struct tls_settings tls;     /* of wss URLs that name no certificates; count 0: none */
-    char *app, *root;            /* as it was named; the folder of its entry script */
-    bool dev;                    /* somebody develops here: watch, and reload at each save */
-    char *control;               /* path of the control socket; NULL: none */
-    bool control_asked;          /* somebody has named it: without it nothing starts */
+    uint32_t reload_grace, reload_watch; /* ms */
+    enum log_level log;                  /* the least that is logged */
+    char *log_file;                      /* NULL: the log goes to stderr */
+    struct tls_settings tls;             /* of wss URLs that name no certificates; count 0: none */
+    char *app, *root;                    /* as it was named; the folder of its entry script */
+    bool dev;           /* somebody develops here: watch, and reload at each save */
+    char *control;      /* path of the control socket; NULL: none */
+    bool control_asked; /* somebody has named it: without it nothing starts */
 };
 
 /* Runs a command (lua/tidewire/cli). *status is its exit status; true: it is `run` or `exec`, and
@@ -69,8 +70,9 @@ void vm_barrier(struct vm *vm, struct slice order, vm_answered *done, void *cont
 void vm_commit(struct vm *vm, struct slice order, vm_answered *done, void *context);
 void vm_abandon(struct vm *vm, struct slice order); /* as if nothing had been asked */
 
-/* Appends what serves, as JSON: { "connections", "held", "generations": [...] }. false: memory
- * short, or an error, which is logged; the buffer is as it was. */
+/* Appends what serves, as JSON: { "connections", "held", "handled", "failed" (calls of the app in
+ * all), "generations": [...] }. false: memory short, or an error, which is logged; the buffer is as
+ * it was. */
 bool vm_describe(struct vm *vm, struct buf *json);
 
 /* How the version that serves does, or the canary beside it, since it serves. */

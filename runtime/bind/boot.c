@@ -141,6 +141,8 @@ static void read_plan(lua_State *L, struct plan *plan)
         .reassembly = (size_t)number_field(L, "reassembly", 0),
     };
     plan->drain = (uint32_t)(number_field(L, "drain", 30) * 1000);
+    plan->reload_grace = bounded_field(L, "reload_grace", 1000);
+    plan->reload_watch = bounded_field(L, "reload_watch", 1000);
     lua_pop(L, 1);
 }
 
@@ -260,7 +262,7 @@ void vm_boot(struct vm *vm, const char *const *urls, size_t count, struct slice 
              void *context)
 {
     struct boot *b = malloc(sizeof *b);
-    struct task *t = b ? task_new(vm, "boot") : NULL;
+    struct task *t = b ? task_new(vm, NULL, "boot") : NULL;
     if (!t) {
         free(b);
         done(context, false, "tidewire: out of memory\n");
@@ -301,7 +303,7 @@ static void after_stop(struct task *t, enum task_outcome outcome)
 static void start_stop(struct timer *wait)
 {
     struct stop *s = list_entry(wait, struct stop, wait);
-    struct task *t = task_new(s->vm, "stop");
+    struct task *t = task_new(s->vm, NULL, "stop");
     s->vm->stop = NULL;
     if (!t) {
         s->done(s->context);

@@ -1,4 +1,5 @@
 #include "bind/client.h"
+#include "bind/generation.h"
 #include "bind/request.h"
 #include "bind/task.h"
 #include "bind/ws.h"
@@ -13,12 +14,15 @@ struct attempt {
     struct list node; /* in vm->attempts, once it is started */
     struct vm *vm;
     struct connect *connect;
-    struct task *task; /* waits for it; NULL: nobody does any more */
-    struct slot *slot; /* NULL: it is the ws's */
-    struct ws *ws;     /* the outcome */
-    int known;         /* registry reference of the table that becomes the ws's: see WS_REQUEST */
-    int again;         /* of the userdata that gets a new connection, or LUA_NOREF */
-    bool taken;        /* somebody has got the ws */
+    struct task *task;       /* waits for it; NULL: nobody does any more */
+    struct slot *slot;       /* or NULL, until it is known */
+    struct binding *options; /* of its own slot the handler too */
+    struct ws *ws;           /* the outcome */
+    int known;  /* registry reference of the table that becomes the ws's: see WS_REQUEST */
+    int again;  /* of the userdata that gets a new connection, or LUA_NOREF */
+    int ended;  /* of what is called after the end, or LUA_NOREF */
+    bool taken; /* somebody has got the ws */
+    bool lost;  /* memory was too short to make the ws known */
     struct tls_client *tls; /* while it is started */
     const struct connect_result *result;
 };
@@ -31,30 +35,60 @@ static void forget(struct vm *vm, int *reference)
     *reference = LUA_NOREF;
 }
 
-void client_forget_handler(struct vm *vm, struct slot *slot)
+/* A handler that is no module's stays, and its generation with it. */
+static void pin(struct attempt *a)
 {
-    for (int i = 0; i < CB_COUNT; i++)
-        forget(vm, &slot->callbacks[i]);
-    forget(vm, &slot->handler);
-    forget(vm, &slot->serve);
+    struct generation *g = generation_current(a->vm);
+    if (a->slot->key || !g || a->options->handler == LUA_NOREF)
+        return;
+    a->options->generation = g;
+    a->options->serial = g->serial;
+    g->clients++;
 }
 
-void client_free_slot(struct vm *vm, struct slot *slot)
+static void unpin(struct vm *vm, struct binding *options)
 {
-    client_forget_handler(vm, slot);
-    app_clear_slot(slot);
-    free(slot);
+    struct generation *g = options->generation;
+    binding_forget(vm, options);
+    if (!g)
+        return;
+    g->clients--;
+    generation_touch(g);
 }
 
-static struct slot *slot_new(void)
+void client_forget_handler(struct ws *w)
 {
-    struct slot *slot = calloc(1, sizeof *slot);
+    forget(w->vm, &w->ended);
+    unpin(w->vm, w->accepted);
+}
+
+/* Its own: all of it is in the options. */
+static struct slot *own_slot(struct vm *vm, struct binding *options)
+{
+    struct slot *slot = slot_new(vm);
     if (!slot)
         return NULL;
-    for (int i = 0; i < CB_COUNT; i++)
-        slot->callbacks[i] = LUA_NOREF;
-    slot->handler = slot->serve = LUA_NOREF;
+    slot_turn(slot, 0, options);
+    slot_turn(slot, 1, options);
     return slot;
+}
+
+/* Those of a connection that goes on with this one, or of the module whose value the handler is;
+ * NULL: of neither. */
+static struct slot *shared_slot(lua_State *L, struct attempt *a, const struct ws *again,
+                                int handler)
+{
+    struct generation *g = generation_current(a->vm);
+    if (again && again->slot->key && again->slot->bindings[0])
+        return slot_ref(again->slot);
+    a->slot = generation_find_module(L, g, handler);
+    if (!a->slot)
+        return NULL;
+    struct binding *b = generation_module(L, g, a->slot);
+    if (!b)
+        luaL_error(L, "out of memory");
+    generation_place(b);
+    return a->slot;
 }
 
 /* --- the life of an attempt ------------------------------------------------------------------- */
@@ -62,24 +96,34 @@ static struct slot *slot_new(void)
 static void attempt_free(struct attempt *a)
 {
     list_remove(&a->node);
+    if (!a->ws && a->options)
+        unpin(a->vm, a->options);
+    binding_unref(a->vm, a->options);
     if (a->slot)
-        client_free_slot(a->vm, a->slot);
+        slot_unref(a->slot);
     if (a->tls)
         tls_client_unref(a->tls);
     forget(a->vm, &a->known);
     forget(a->vm, &a->again);
+    forget(a->vm, &a->ended);
     free(a);
 }
 
 static struct attempt *attempt_new(struct vm *vm)
 {
     struct attempt *a = calloc(1, sizeof *a);
-    struct slot *slot = a ? slot_new() : NULL;
-    if (!slot) {
+    struct binding *options = a ? binding_new() : NULL;
+    if (!options) {
         free(a);
         return NULL;
     }
-    *a = (struct attempt){.vm = vm, .slot = slot, .known = LUA_NOREF, .again = LUA_NOREF};
+    *a = (struct attempt){
+        .vm = vm,
+        .options = options,
+        .known = LUA_NOREF,
+        .again = LUA_NOREF,
+        .ended = LUA_NOREF,
+    };
     list_init(&a->node);
     return a;
 }
@@ -164,7 +208,7 @@ static int outcome(lua_State *L, int status, lua_KContext context)
 {
     struct attempt *a = (struct attempt *)context; /* `done` is running: it is still there */
     (void)status;
-    if (a->ws) {
+    if (a->ws && !a->lost) {
         ws_push(L, a->ws);
         a->taken = true;
         if (a->ws->pull)
@@ -192,6 +236,11 @@ static void push_userdata(lua_State *L, struct attempt *a)
     a->ws->self = luaL_ref(L, LUA_REGISTRYINDEX);
     struct ws **self = lua_touserdata(L, -1), *before = *self;
     a->ws->told_to_close = before->told_to_close;
+    a->ws->kept = before->kept;
+    a->ws->kept_version = before->kept_version;
+    if (a->ws->state_version != before->state_version)
+        a->ws->seen = 0; /* the state, which goes on too, is to be migrated */
+    a->ws->state_version = before->state_version;
     ws_ref(a->ws);
     *self = a->ws;
     ws_unref(before);
@@ -214,31 +263,33 @@ static int complete(lua_State *L)
     return 0;
 }
 
-/* One of the slot's own list: the result's lives no longer than `done`. */
-static struct slice own_protocol(const struct slot *slot, struct slice protocol)
+/* One of the options' own list: the result's lives no longer than `done`. */
+static struct slice own_protocol(const struct binding *options, struct slice protocol)
 {
-    for (size_t i = 0; i < slot->protocols.count; i++)
-        if (slice_equal(slot->protocols.list[i], protocol))
-            return slot->protocols.list[i];
+    for (size_t i = 0; i < options->protocols.count; i++)
+        if (slice_equal(options->protocols.list[i], protocol))
+            return options->protocols.list[i];
     return (struct slice){"", 0};
 }
 
 static struct ws *adopt(struct attempt *a, struct conn *c)
 {
-    struct ws *w = ws_new(a->vm, c, a->slot);
+    struct ws *w = ws_new(a->vm, c, a->slot, a->options);
     if (!w)
         return NULL;
     conn_set_owner(c, w);
     w->client = true;
-    w->pull = a->slot->handler == LUA_NOREF;
-    w->protocol = own_protocol(a->slot, a->result->protocol);
+    w->pull = ws_binding(w)->handler == LUA_NOREF;
+    w->protocol = own_protocol(a->options, a->result->protocol);
     w->opened = true;
-    a->slot = NULL;
+    w->ended = a->ended;
+    a->ended = LUA_NOREF;
     a->ws = w;
     if (vm_protected(a->vm, complete, a))
         return w;
     w->close_told = true; /* the app will never know of it */
-    a->ws = NULL;
+    forget(a->vm, &w->ended);
+    a->lost = true;
     return NULL;
 }
 
@@ -251,6 +302,8 @@ static void hand_over(struct attempt *a, struct ws *w)
     if (w->told_to_close) { /* while it was made */
         w->close_told = true;
         ws_close(w, 1000, slice_of(""));
+    } else if (w->vm->hold.on && !(a->task && a->task->generation)) {
+        w->begin_due = true; /* nobody that the barrier waits for has asked for it */
     } else {
         ws_begin(w);
     }
@@ -360,20 +413,20 @@ static bool read_tls(lua_State *L, struct attempt *a, struct connect_options *o,
     return o->tls != NULL;
 }
 
-static void read_slot(lua_State *L, struct attempt *a, struct connect_options *o)
+static void read_options(lua_State *L, struct attempt *a, struct connect_options *o)
 {
     struct conn_limits defaults = CONN_LIMITS_DEFAULT;
     lua_pushvalue(L, 1);
-    app_read_slot(L, a->slot, &defaults);
+    app_read_binding(L, a->options, &defaults);
     lua_pop(L, 1);
-    o->protocols = a->slot->protocols.list;
-    o->protocol_count = a->slot->protocols.count;
-    o->limits = &a->slot->limits;
-    o->compression = a->slot->compressed ? &a->slot->compression : NULL;
+    o->protocols = a->options->protocols.list;
+    o->protocol_count = a->options->protocols.count;
+    o->limits = &a->options->limits;
+    o->compression = a->options->compressed ? &a->options->compression : NULL;
 }
 
 /* What the ws will know, and the userdata that an earlier connection has. */
-static void read_known(lua_State *L, struct attempt *a)
+static const struct ws *read_known(lua_State *L, struct attempt *a)
 {
     lua_createtable(L, 0, 4);
     lua_getfield(L, 1, "shown_url");
@@ -381,10 +434,25 @@ static void read_known(lua_State *L, struct attempt *a)
     lua_getfield(L, 1, "reconnects");
     lua_setfield(L, -2, "reconnects");
     a->known = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (lua_getfield(L, 1, "ended") == LUA_TFUNCTION)
+        a->ended = luaL_ref(L, LUA_REGISTRYINDEX);
     if (lua_getfield(L, 1, "again") == LUA_TNIL)
-        return;
-    ws_check(L, lua_gettop(L));
+        return NULL;
+    const struct ws *again = ws_check(L, lua_gettop(L));
     a->again = luaL_ref(L, LUA_REGISTRYINDEX);
+    return again;
+}
+
+static void choose_slot(lua_State *L, struct attempt *a, const struct ws *again)
+{
+    if (lua_getfield(L, 1, "handler") == LUA_TTABLE)
+        a->slot = shared_slot(L, a, again, lua_gettop(L));
+    if (a->slot)
+        binding_forget(a->vm, a->options); /* the functions are the slot's */
+    else
+        a->slot = own_slot(a->vm, a->options);
+    if (!a->slot)
+        luaL_error(L, "out of memory");
 }
 
 /* nil, message, "url" for a URL that is none; nil, message, "tls" for files that cannot be used. */
@@ -410,8 +478,8 @@ int client_connect(lua_State *L)
     }
     struct attempt *a = push_attempt(L);
     struct attempt **owner = lua_touserdata(L, -1);
-    read_slot(L, a, &o);
-    read_known(L, a);
+    read_options(L, a, &o);
+    choose_slot(L, a, read_known(L, a));
     o.unix_path = text_field(L, 1, "unix");
     o.fields = read_fields(L);
     read_proxy(L, &o);
@@ -423,9 +491,55 @@ int client_connect(lua_State *L)
     if (!a->connect)
         return push_failure(L, "out of memory", CONNECT_ERR_MEMORY);
     *owner = NULL; /* on_done frees it, or client_cancel_all */
+    pin(a);
     list_push(&vm->attempts, &a->node);
     return task_await(L, &a->task, (lua_KContext)a, outcome);
 }
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+/* ended(ws, code, reason) */
+static int ended_body(lua_State *L)
+{
+    struct ws *w = ws_of_task(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, w->ended);
+    forget(w->vm, &w->ended);
+    ws_push(L, w);
+    lua_pushinteger(L, w->end.code);
+    lua_pushlstring(L, w->end.reason ? w->end.reason : "", w->end.len);
+    return ws_call_handler(L, 3);
+}
+
+static void after_ended(struct task *t, enum task_outcome outcome)
+{
+    char place[TASK_PLACE];
+    if (outcome == TASK_WAITING)
+        return;
+    task_place(t, place);
+    if (outcome == TASK_FAILED)
+        vm_report(t->co, place, 1, 2);
+    ws_unref(t->owner);
+}
+
+/* It may take long, and make another connection: only a handler that stays as it is keeps its
+ * generation for that. */
+bool client_tell_end(struct ws *w)
+{
+    struct generation *g = w->slot->key ? NULL : ws_binding(w)->generation;
+    struct task *t = w->ended == LUA_NOREF ? NULL : task_new(w->vm, g, "the end");
+    if (!t) {
+        forget(w->vm, &w->ended);
+        return false;
+    }
+    ws_ref(w);
+    t->of = w->accepted->pattern;
+    t->owner = w;
+    t->after = after_ended;
+    task_run(t, ended_body);
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
 
 int client_cannot_wait(lua_State *L)
 {

@@ -1,7 +1,8 @@
 /* Connections that we make: core.connect, on which lua/tidewire/client.lua builds
  * tidewire.connect. One attempt, one answer; redirects and trying again are policy of the Lua half.
  *
- * What comes out is a ws as of a server (ws.h), with a slot of its own. */
+ * What comes out is a ws as of a server (ws.h). Its slot is that of the module of the app which the
+ * handler is, and follows it into the next generation; else its own, and keeps the handler's. */
 #ifndef TIDEWIRE_BIND_CLIENT_H
 #define TIDEWIRE_BIND_CLIENT_H
 
@@ -24,9 +25,10 @@ void client_open(lua_State *L); /* the type that owns an attempt while it is bei
 /* Ends what is under way without a word; its tasks are not resumed. */
 void client_cancel_all(struct vm *vm);
 
-/* A client's slot: its handler may refer to the ws, so it is given back when the connection has
- * ended, the rest with the ws. */
-void client_forget_handler(struct vm *vm, struct slot *slot);
-void client_free_slot(struct vm *vm, struct slot *slot);
+/* The connection has ended: its handler may refer to the ws, which could never be collected. */
+void client_forget_handler(struct ws *w);
+
+/* After the end, and after `close`: calls what was given as `ended`. false: there is nothing. */
+bool client_tell_end(struct ws *w);
 
 #endif

@@ -1,10 +1,10 @@
 #include "bind/core.h"
-#include "bind/app.h"
 #include "bind/bind.h"
 #include "bind/client.h"
 #include "bind/control.h"
 #include "bind/disk.h"
 #include "bind/folder.h"
+#include "bind/generation.h"
 #include "bind/limited.h"
 #include "bind/request.h"
 #include "bind/ws.h"
@@ -104,6 +104,7 @@ static int l_reporter(lua_State *L)
 {
     struct vm *vm = vm_of(L);
     luaL_checktype(L, 1, LUA_TFUNCTION);
+    vm->reports_locals = lua_toboolean(L, 2);
     lua_settop(L, 1);
     int old = vm->reporter;
     vm->reporter = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -127,6 +128,27 @@ static int l_network(lua_State *L)
     return 1;
 }
 
+/* install{ app =, limits =, routes = }: the only generation there is */
+static int l_install(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_pushinteger(L, 1);
+    lua_setfield(L, 1, "number");
+    lua_pushinteger(L, 1);
+    lua_setfield(L, 1, "state_version");
+    lua_newtable(L);
+    lua_setfield(L, 1, "record");
+    int results = generation_make(L);
+    if (results != 1)
+        return results;
+    lua_getfield(L, -1, "commit");
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int open_module(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"now", l_now},
@@ -139,7 +161,13 @@ static int open_module(lua_State *L)
                                          {"log", l_log},
                                          {"loading", l_loading},
                                          {"reporter", l_reporter},
-                                         {"install", app_install},
+                                         {"generation", generation_make},
+                                         {"generations", generation_list},
+                                         {"on_generation", generation_on_switch},
+                                         {"install", l_install},
+                                         {"hold", hold_set},
+                                         {"quiet", hold_quiet},
+                                         {"states", sweep_states},
                                          {"network", l_network},
                                          {"check_listen", check_listen},
                                          {"connect", client_connect},
@@ -168,7 +196,7 @@ static int open_module(lua_State *L)
 void core_open(lua_State *L)
 {
     vm_buffer_open(L);
-    app_open(L);
+    generation_open(L);
     client_open(L);
     request_open(L);
     folder_open(L);

@@ -47,6 +47,7 @@ void boot_read_tls(lua_State *L, struct tls_settings *tls);
 int check_listen(lua_State *L);
 
 /* reload.c */
+void reload_init(struct vm *vm);
 void reload_push_order(lua_State *L, struct slice order); /* JSON, as a table */
 
 /* digest.c */

@@ -2,10 +2,21 @@
 
 #include <stdlib.h>
 
+#define SLACK ((size_t)1 << 20)
+
+/* Whoever looks at `failed` comes a little later. Until then small things are given, so that Lua
+ * does not collect all garbage for each. */
+static void fail(struct heap *h)
+{
+    if (!h->failed)
+        h->most += SLACK;
+    h->failed = true;
+}
+
 static void *refuse(struct heap *h, const void *block, size_t size)
 {
     if (h->refused)
-        h->failed = true;
+        fail(h);
     h->refused = true;
     h->block = block;
     h->size = size;
@@ -17,7 +28,7 @@ static void *refuse(struct heap *h, const void *block, size_t size)
 static void settle(struct heap *h, const void *block, size_t size)
 {
     if (h->refused && (h->block != block || h->size != size))
-        h->failed = true;
+        fail(h);
     h->refused = false;
 }
 

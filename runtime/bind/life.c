@@ -1,8 +1,9 @@
 /* A vm's life: made for a command, given a loop in a worker, freed. */
-#include "bind/app.h"
+#include "base/map.h"
 #include "bind/bind.h"
 #include "bind/client.h"
 #include "bind/core.h"
+#include "bind/generation.h"
 #include "bind/task.h"
 #include "bind/ws.h"
 #include "net/tls_client.h"
@@ -53,8 +54,14 @@ struct vm *vm_new(const struct log *log)
     list_init(&vm->idle);
     list_init(&vm->tasks);
     list_init(&vm->attempts);
+    vm->switcher = LUA_NOREF;
+    generation_init(vm);
+    hold_init(vm);
+    sweep_init(vm);
+    reload_init(vm);
+    vm->slots = map_new(0); /* its keys come from the app's author, who is trusted */
     vm->heap = HEAP_UNBOUNDED;
-    vm->L = lua_newstate(heap_allocate, &vm->heap);
+    vm->L = vm->slots ? lua_newstate(heap_allocate, &vm->heap) : NULL;
     if (vm->L) {
         *(struct vm **)lua_getextraspace(vm->L) = vm;
         lua_atpanic(vm->L, on_panic);
@@ -105,9 +112,13 @@ void vm_free(struct vm *vm)
         vm->loading = true; /* finalizers that lua_close runs may not act any more */
         task_free_all(vm);
         ws_free_all(vm);
+        hold_free_all(vm);
+        generation_free_all(vm);
         lua_close(vm->L);
     }
-    app_free(vm->app);
+    deferred_cancel(&vm->sweep.next);
+    deferred_cancel(&vm->watch.told);
+    map_free(vm->slots);
     if (vm->tls)
         tls_client_unref(vm->tls);
     if (vm->topics)
@@ -115,6 +126,15 @@ void vm_free(struct vm *vm)
     buf_free(&vm->warning);
     free(vm->ids);
     free(vm);
+}
+
+void vm_push_app(lua_State *L)
+{
+    const struct generation *g = vm_of(L)->generation;
+    if (g)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, g->object);
+    else /* of a script that is no app */
+        lua_pushnil(L);
 }
 
 struct conn_set *vm_conns(struct vm *vm)

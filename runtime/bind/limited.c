@@ -23,6 +23,7 @@ struct limit {
     uint64_t earliest; /* of the coarse clock: before it there is no need to ask the other one */
     lua_Number seconds;
     size_t bytes;
+    struct limit *tightest;      /* of memory: this one, or an outer one */
     struct heap before;          /* what held outside */
     char place[LUA_IDSIZE + 16]; /* "file:line: " where it was passed first, or "" */
 };
@@ -139,7 +140,7 @@ static void raise_passed(lua_State *L, struct limit *passed)
         push_late(L, L, passed);
     } else {
         vm->heap.most = vm->heap.used + (1 << 16); /* for the message */
-        push_short_of_memory(L, L, vm->limit);
+        push_short_of_memory(L, L, vm->limit->tightest);
     }
     lua_error(L);
 }
@@ -175,7 +176,7 @@ bool limited_is_over(lua_State *L)
 int limited_raise(lua_State *L, lua_State *co)
 {
     if (is_memory_error(co))
-        push_short_of_memory(L, co, vm_of(L)->limit);
+        push_short_of_memory(L, co, vm_of(L)->limit->tightest);
     else
         lua_xmove(co, L, 1);
     return lua_error(L);
@@ -212,7 +213,7 @@ static void push_locals(lua_State *L, lua_State *co, const lua_Debug *ar)
     }
 }
 
-static void push_frames(lua_State *L, lua_State *co)
+void limited_push_frames(lua_State *L, lua_State *co)
 {
     lua_Debug ar;
     lua_Integer count = 0;
@@ -243,13 +244,13 @@ static int explain(lua_State *L)
 {
     const struct failure *f = lua_touserdata(L, 1);
     if (f->memory) {
-        push_short_of_memory(L, f->co, f->limit);
+        push_short_of_memory(L, f->co, f->limit->tightest);
     } else {
         lua_pushvalue(f->co, -1);
         lua_xmove(f->co, L, 1);
     }
     luaL_traceback(L, f->co, NULL, 0);
-    push_frames(L, f->co);
+    limited_push_frames(L, f->co);
     return 3;
 }
 
@@ -291,16 +292,22 @@ static void bound_heap(struct vm *vm, struct limit *limit)
 {
     struct heap *h = &vm->heap;
     limit->before = *h;
-    if (limit->bytes < h->most && h->used < h->most - limit->bytes)
+    limit->tightest = limit->outer ? limit->outer->tightest : limit;
+    if (h->used <= h->most && limit->bytes < h->most - h->used) {
         h->most = h->used + limit->bytes;
+        limit->tightest = limit;
+    }
     h->failed = h->refused = false;
 }
 
 static void unbound_heap(struct vm *vm, const struct limit *limit)
 {
-    vm->heap.most = limit->before.most;
-    vm->heap.failed = limit->before.failed;
-    vm->heap.refused = limit->before.refused;
+    struct heap *h = &vm->heap;
+    bool outer_failed =
+        limit->before.failed || (limit->tightest != limit && (h->failed || h->refused));
+    h->most = limit->before.most;
+    h->failed = outer_failed;
+    h->refused = false;
 }
 
 /* Results or failure are left on the coroutine's stack, and what is to be told of a failure on L's.
@@ -309,8 +316,8 @@ static int run(lua_State *L, lua_State *co, int args, struct limit *limit)
 {
     struct vm *vm = vm_of(L);
     int results = 0;
-    bound_heap(vm, limit);
     limit->outer = vm->limit;
+    bound_heap(vm, limit);
     limit->ends = clock_ns(CLOCK_THREAD_CPUTIME_ID) + (uint64_t)(limit->seconds * 1e9);
     limit->earliest = clock_ns(CLOCK_MONOTONIC_COARSE) + (uint64_t)(limit->seconds * 1e9);
     vm->limit = limit;

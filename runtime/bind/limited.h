@@ -20,6 +20,9 @@ bool limited_is_over(lua_State *L);
  * resumed it. Whoever catches it there cannot go on either. */
 int limited_raise(lua_State *L, lua_State *co);
 
+/* The innermost frames of a coroutine that has failed, as above; before it is reset. */
+void limited_push_frames(lua_State *L, lua_State *co);
+
 /* is_over(): a message handler is not to be called any more. Lua calls it before it leaves the
  * place of the error, and there it cannot be interrupted. */
 int limited_over(lua_State *L);

@@ -2,6 +2,7 @@
  * of lua/tidewire/reload.lua. */
 #include "bind/bind.h"
 #include "bind/core.h"
+#include "bind/generation.h"
 #include "bind/task.h"
 
 #include <stdlib.h>
@@ -42,6 +43,8 @@ static int answered(lua_State *L, int status, lua_KContext context)
     if (!q->done)
         return 0;
     luaL_checktype(L, -1, LUA_TTABLE);
+    lua_pushnumber(L, (lua_Number)task_pause(vm_of(L)->current) / 1e9);
+    lua_setfield(L, -2, "pause");
     lua_pushcfunction(L, json_encode);
     lua_insert(L, -2);
     lua_call(L, 1, 1);
@@ -127,7 +130,7 @@ static void after_ask(struct task *t, enum task_outcome outcome)
 static void ask(struct vm *vm, struct question question)
 {
     struct question *q = malloc(sizeof *q);
-    struct task *t = q ? task_new(vm, question.name) : NULL;
+    struct task *t = q ? task_new(vm, NULL, question.name) : NULL;
     if (!t) {
         free(q);
         tell(&question, no_answer);
@@ -136,6 +139,7 @@ static void ask(struct vm *vm, struct question question)
     *q = question;
     t->owner = q;
     t->after = after_ask;
+    task_time(t);
     task_run(t, ask_body);
 }
 
@@ -162,6 +166,22 @@ void vm_abandon(struct vm *vm, struct slice order)
 
 /* --- what serves ------------------------------------------------------------------------------ */
 
+/* Of the app's calls since the worker has begun: also those of generations that are gone. */
+static void add_totals(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    uint64_t handled = vm->handled, failed = vm->failed;
+    for (struct list *n = vm->generations.next; n != &vm->generations; n = n->next) {
+        const struct generation *g = list_entry(n, struct generation, node);
+        handled += g->handled;
+        failed += g->failed;
+    }
+    lua_pushinteger(L, (lua_Integer)handled);
+    lua_setfield(L, -2, "handled");
+    lua_pushinteger(L, (lua_Integer)failed);
+    lua_setfield(L, -2, "failed");
+}
+
 static int describe(lua_State *L)
 {
     struct buf *json = lua_touserdata(L, 1);
@@ -169,6 +189,7 @@ static int describe(lua_State *L)
     lua_pushcfunction(L, json_encode);
     push_function(L, "describe");
     lua_call(L, 0, 1);
+    add_totals(L);
     lua_call(L, 1, 1);
     text.ptr = lua_tolstring(L, -1, &text.len);
     if (!buf_append(json, text.ptr, text.len))
@@ -181,10 +202,31 @@ bool vm_describe(struct vm *vm, struct buf *json)
     return vm_protected(vm, describe, json);
 }
 
+static void tell_tally(struct vm *vm, struct generation *g)
+{
+    if (!g || !g->unwatched || !vm->watch.changed)
+        return;
+    g->unwatched = false;
+    const struct vm_tally tally = {(unsigned)g->number, g->handled, g->failed,
+                                   g->migrations_failed};
+    vm->watch.changed(vm->watch.context, &tally);
+}
+
+static void on_tally(struct deferred *d)
+{
+    struct vm *vm = list_entry(d, struct vm, watch.told);
+    tell_tally(vm, vm->generation);
+    tell_tally(vm, vm->canary);
+}
+
+void reload_init(struct vm *vm)
+{
+    deferred_init(&vm->watch.told, on_tally);
+}
+
 void vm_watch(struct vm *vm, void (*changed)(void *context, const struct vm_tally *t),
               void *context)
 {
-    (void)vm;
-    (void)changed;
-    (void)context;
+    vm->watch.changed = changed;
+    vm->watch.context = context;
 }

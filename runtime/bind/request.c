@@ -50,17 +50,18 @@ static void keep_certificate(lua_State *L, const struct conn *c)
     lua_pop(L, 2);
 }
 
-void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice protocol,
+void request_push(lua_State *L, struct conn *c, struct binding *b, struct slice protocol,
                   bool answerable)
 {
     struct slice head = conn_head(c);
     struct request *r = lua_newuserdatauv(L, sizeof *r + head.len, 2);
-    *r = (struct request){.slot = slot, .protocol = protocol, .head_len = head.len};
+    *r = (struct request){.protocol = protocol, .head_len = head.len};
     memcpy(r->head, head.ptr, head.len);
+    r->binding = binding_ref(b);
     luaL_setmetatable(L, REQUEST);
     lua_newtable(L);
     lua_setiuservalue(L, -2, REQUEST_CACHE);
-    request_sender(c, slot, &r->sender); /* a contradiction was refused */
+    request_sender(c, b, &r->sender); /* a contradiction was refused */
     keep_certificate(L, c);
     if (answerable) {
         r->conn = conn_ref(c);
@@ -70,7 +71,11 @@ void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice 
 
 static int request_gc(lua_State *L)
 {
-    request_let_go(request_check(L));
+    struct request *r = request_check(L);
+    request_let_go(r);
+    if (r->binding)
+        binding_unref(vm_of(L), r->binding);
+    r->binding = NULL;
     return 0;
 }
 
@@ -165,7 +170,7 @@ static int get_raw_query(lua_State *L)
 static int get_app(lua_State *L)
 {
     request_check(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->app->object);
+    vm_push_app(L);
     return 1;
 }
 
@@ -335,7 +340,7 @@ static void match_again(lua_State *L, const struct request *r, struct route_matc
 {
     struct slice path;
     path.ptr = lua_tolstring(L, -1, &path.len);
-    if (!route_find(r->slot->alone, path, match))
+    if (!route_find(r->binding->slot->alone, path, match))
         *match = (struct route_match){0};
 }
 

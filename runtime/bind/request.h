@@ -19,7 +19,7 @@ struct request_sender {
 struct request {
     struct conn *conn; /* NULL: not to be answered, or answered already */
     unsigned number;   /* of conn's requests */
-    struct slot *slot;
+    struct binding *binding;
     struct slice protocol;
     struct request_sender sender;
     size_t head_len;
@@ -33,13 +33,13 @@ void request_let_go(struct request *r);      /* it cannot be answered any more *
 
 /* Pushes a request. `answerable`: req:respond may answer it. `protocol` is the chosen
  * subprotocol, len 0 for none. */
-void request_push(lua_State *L, struct conn *c, struct slot *slot, struct slice protocol,
+void request_push(lua_State *L, struct conn *c, struct binding *b, struct slice protocol,
                   bool answerable);
 
-/* Finds out who has sent the connection's request: the peer, or, when that is one of the slot's
+/* Finds out who has sent the connection's request: the peer, or, when that is one of the binding's
  * trusted proxies, whom it forwards for. false: the proxy's fields contradict each other, and
  * nobody can tell; *out is the peer. */
-bool request_sender(const struct conn *c, const struct slot *slot, struct request_sender *out);
+bool request_sender(const struct conn *c, const struct binding *b, struct request_sender *out);
 
 /* Pushes the fields of a head as a table: by lower-case name, looked up in any case. */
 void request_push_headers(lua_State *L, const struct http_head *head);
@@ -48,7 +48,7 @@ void request_push_headers(lua_State *L, const struct http_head *head);
  * when a name is not the app's to set, or has a character that would end its line. */
 struct slice request_check_fields(lua_State *L, int arg);
 
-/* Calls the slot's `serve` with a plain HTTP request, in a task. */
-void request_serve(struct vm *vm, struct conn *c, struct slot *slot, struct slice body);
+/* Calls the binding's `serve` with a plain HTTP request, in a task. */
+void request_serve(struct vm *vm, struct conn *c, struct binding *b, struct slice body);
 
 #endif

@@ -100,15 +100,15 @@ int request_respond(lua_State *L)
 struct exchange {
     struct conn *conn;
     unsigned number; /* of conn's requests */
-    struct slot *slot;
+    struct binding *binding;
     struct slice body; /* lives until the request is answered */
 };
 
 static int serve_body(lua_State *L)
 {
     const struct exchange *x = vm_of(L)->current->owner;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, x->slot->serve);
-    request_push(L, x->conn, x->slot, (struct slice){NULL, 0}, true);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, x->binding->serve);
+    request_push(L, x->conn, x->binding, (struct slice){NULL, 0}, true);
     lua_pushlstring(L, x->body.ptr ? x->body.ptr : "", x->body.len);
     lua_setiuservalue(L, -2, REQUEST_BODY);
     lua_callk(L, 1, 0, 0, task_nothing);
@@ -119,11 +119,11 @@ static void after_serve(struct task *t, enum task_outcome outcome)
 {
     static const struct slice body = {"internal error\n", 15};
     struct exchange *x = t->owner;
-    char where[256];
+    char where[TASK_PLACE];
     if (outcome == TASK_WAITING)
         return;
     bool unanswered = conn_request_number(x->conn) == x->number;
-    snprintf(where, sizeof where, "%s of %s", t->what, x->slot->pattern);
+    task_place(t, where);
     if (outcome == TASK_FAILED)
         vm_report(t->co, where, 1, 2);
     else if (outcome == TASK_DONE && unanswered)
@@ -131,19 +131,21 @@ static void after_serve(struct task *t, enum task_outcome outcome)
     if (unanswered)
         conn_respond(x->conn, 500, slice_of(""), body);
     conn_unref(x->conn);
+    binding_unref(t->vm, x->binding);
     free(x);
 }
 
-void request_serve(struct vm *vm, struct conn *c, struct slot *slot, struct slice body)
+void request_serve(struct vm *vm, struct conn *c, struct binding *b, struct slice body)
 {
     struct exchange *x = calloc(1, sizeof *x);
-    struct task *t = x ? task_new(vm, "request") : NULL;
+    struct task *t = x ? task_new(vm, b->generation, "request") : NULL;
     if (!t) {
         free(x);
         conn_abort(c);
         return;
     }
-    *x = (struct exchange){conn_ref(c), conn_request_number(c), slot, body};
+    *x = (struct exchange){conn_ref(c), conn_request_number(c), binding_ref(b), body};
+    t->of = b->pattern;
     t->owner = x;
     t->after = after_serve;
     task_run(t, serve_body);

@@ -79,7 +79,7 @@ static void after_run(struct task *t, enum task_outcome outcome)
 void vm_exec(struct vm *vm, void (*done)(void *context, int status), void *context)
 {
     struct script *s = calloc(1, sizeof *s);
-    struct task *t = s ? task_new(vm, "the script") : NULL;
+    struct task *t = s ? task_new(vm, NULL, "the script") : NULL;
     if (!t) {
         free(s);
         done(context, 1);

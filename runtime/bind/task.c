@@ -1,6 +1,8 @@
 #include "bind/task.h"
+#include "bind/generation.h"
 #include "bind/limited.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define IDLE_MAX 256 /* coroutines kept for reuse */
@@ -44,7 +46,7 @@ static struct task *make(struct vm *vm)
     return NULL;
 }
 
-struct task *task_new(struct vm *vm, const char *what)
+struct task *task_new(struct vm *vm, struct generation *g, const char *what)
 {
     struct list *node = list_pop(&vm->idle); /* the one that is still in the cache */
     struct task *t = node ? list_entry(node, struct task, node) : make(vm);
@@ -56,9 +58,30 @@ struct task *task_new(struct vm *vm, const char *what)
         vm->idle_count--;
     list_push(&vm->tasks, &t->node);
     t->what = what;
+    t->of = NULL;
     t->after = NULL;
     t->owner = NULL;
+    t->generation = g;
+    t->began = loop_now(vm->loop);
+    t->timed = t->reloadable = false;
+    t->counted = true;
+    generation_enter(g);
     return t;
+}
+
+void task_change(struct task *t, struct generation *g)
+{
+    if (g == t->generation)
+        return;
+    generation_enter(g);
+    generation_leave(t->generation);
+    t->generation = g;
+    generation_point(t->vm, g);
+}
+
+void task_place(const struct task *t, char text[TASK_PLACE])
+{
+    snprintf(text, TASK_PLACE, "%s%s%s", t->what, t->of ? " of " : "", t->of ? t->of : "");
 }
 
 static void end_wait(struct task *t)
@@ -66,6 +89,9 @@ static void end_wait(struct task *t)
     if (t->place)
         *t->place = NULL;
     t->place = NULL;
+    if (t->parked)
+        generation_park(t->generation, false);
+    t->parked = false;
     loop_timer_cancel(t->vm->loop, &t->timer);
 }
 
@@ -83,6 +109,8 @@ static void recycle(struct task *t)
 {
     lua_settop(t->co, 0);
     end_wait(t);
+    generation_leave(t->generation);
+    t->generation = NULL;
     if (t->vm->idle_count >= IDLE_MAX) {
         discard(t);
         return;
@@ -99,6 +127,7 @@ void task_free_all(struct vm *vm)
         end_wait(t);
         if (t->after)
             t->after(t, TASK_DROPPED);
+        generation_leave(t->generation);
         discard(t);
     }
     while (!list_empty(&vm->idle))
@@ -112,12 +141,30 @@ static int explain(lua_State *L)
 {
     struct task *t = lua_touserdata(L, 1);
     luaL_traceback(L, t->co, NULL, 0);
+    if (t->vm->reports_locals) {
+        limited_push_frames(L, t->co);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_frames);
+    }
     lua_xmove(t->co, L, 1); /* the error object: the top of a failed coroutine */
     lua_resetthread(t->co); /* runs what is to be closed, and empties the stack */
     lua_settop(t->co, 0);
     lua_xmove(L, t->co, 1);
     lua_xmove(L, t->co, 1);
     return 0;
+}
+
+static void tell_failure(struct task *t)
+{
+    struct vm *vm = t->vm;
+    struct generation *outer = vm->failing;
+    vm->failing = t->generation;
+    if (t->after)
+        t->after(t, TASK_FAILED);
+    else
+        vm_report(t->co, t->what, 1, 2);
+    vm->failing = outer;
+    lua_pushnil(vm->L);
+    lua_rawsetp(vm->L, LUA_REGISTRYINDEX, &vm_frames);
 }
 
 static void fail(struct task *t)
@@ -128,10 +175,11 @@ static void fail(struct task *t)
         lua_pushnil(t->co); /* there was not even the memory to tell it */
         lua_pushnil(t->co);
     }
-    if (t->after)
-        t->after(t, TASK_FAILED);
-    else
-        vm_report(t->co, t->what, 1, 2);
+    if (t->generation && t->counted) {
+        t->generation->handled++;
+        generation_failed(t->generation, false);
+    }
+    tell_failure(t);
     recycle(t);
 }
 
@@ -148,19 +196,45 @@ static bool is_await(lua_State *co, int results)
     return results == 1 && lua_touserdata(co, -1) == (void *)&AWAIT;
 }
 
-/* The one place where the app's code is entered. */
-static void step(struct task *t, int args)
+void task_time(struct task *t)
+{
+    t->timed = true;
+    t->longest = 0;
+}
+
+uint64_t task_pause(const struct task *t)
+{
+    uint64_t now = t->step ? vm_clock() - t->step : 0;
+    return now > t->longest ? now : t->longest;
+}
+
+static int resume(struct task *t, int args, int *results)
 {
     struct vm *vm = t->vm;
     struct task *outer = vm->current;
-    int results = 0;
-    if (vm->ended) /* it will be dropped with all the others: see vm_end */
-        return;
     vm->current = t;
-    int status = lua_resume(t->co, NULL, args, &results);
+    generation_point(vm, t->generation);
+    t->step = t->timed ? vm_clock() : 0;
+    int status = lua_resume(t->co, NULL, args, results);
+    if (t->timed)
+        t->longest = task_pause(t);
+    t->step = 0;
     vm->current = outer;
-    switch (status) {
+    if (outer)
+        generation_point(vm, outer->generation);
+    return status;
+}
+
+/* The one place where the app's code is entered. */
+static void step(struct task *t, int args)
+{
+    int results = 0;
+    if (t->vm->ended) /* it will be dropped with all the others: see vm_end */
+        return;
+    switch (resume(t, args, &results)) {
     case LUA_OK:
+        if (t->generation && t->counted)
+            t->generation->handled++;
         if (t->after)
             t->after(t, TASK_DONE);
         recycle(t);
@@ -242,6 +316,35 @@ void task_resume(struct task *t)
 {
     end_wait(t);
     step(t, 0);
+}
+
+bool task_is_suspended(const struct task *t)
+{
+    return lua_status(t->co) == LUA_YIELD || !list_empty(&t->start.node);
+}
+
+void task_close(struct task *t)
+{
+    struct vm *vm = t->vm;
+    struct task *outer = vm->current;
+    char place[TASK_PLACE];
+    end_wait(t);
+    deferred_cancel(&t->start);
+    vm->current = t;
+    generation_point(vm, t->generation);
+    int status = lua_resetthread(t->co);
+    vm->current = outer;
+    if (outer)
+        generation_point(vm, outer->generation);
+    if (status != LUA_OK && lua_checkstack(t->co, 1)) {
+        lua_pushnil(t->co); /* there is no traceback */
+        task_place(t, place);
+        generation_failed(t->generation, false);
+        vm_report(t->co, place, 1, 2);
+    }
+    if (t->after)
+        t->after(t, TASK_DROPPED);
+    recycle(t);
 }
 
 int task_nothing(lua_State *L, int status, lua_KContext context)

@@ -11,7 +11,7 @@ enum task_outcome {
     TASK_DONE,    /* returned; its results are on co's stack */
     TASK_FAILED,  /* raised; error and traceback are on co's stack, at 1 and 2 */
     TASK_WAITING, /* awaits something */
-    TASK_DROPPED, /* the vm ends and it will never be resumed: give back what it owns */
+    TASK_DROPPED, /* it will never be resumed: give back what it owns */
 };
 
 struct task {
@@ -21,8 +21,16 @@ struct task {
     struct timer timer; /* of a sleep, or the time-out of another wait */
     struct deferred start;
     int start_args;
-    struct task **place; /* where this task is registered while it waits, or NULL */
-    const char *what;    /* for reports: "message of /chat/:room" is made of this and the route */
+    struct task **place;           /* where this task is registered while it waits, or NULL */
+    const char *what;              /* for reports: "message of /chat/:room" is made of this ... */
+    const char *of;                /* ... and this, if it is not NULL */
+    struct generation *generation; /* whose code it runs; NULL: the runtime's own */
+    uint64_t began;                /* loop_now() */
+    uint64_t step, longest;        /* when it is timed: ns of this step's start; see task_pause */
+    bool timed;
+    bool counted;    /* as a call of its generation */
+    bool reloadable; /* handler.run: where it waits in ws:messages it may be begun anew */
+    bool parked;     /* it waits there */
     /* Called after each step, with the task still whole; may be NULL. After all but WAITING the
      * task is reused: forget it. */
     void (*after)(struct task *t, enum task_outcome outcome);
@@ -31,7 +39,23 @@ struct task {
 };
 
 /* A task to be started; NULL: memory short (logged). */
-struct task *task_new(struct vm *vm, const char *what);
+struct task *task_new(struct vm *vm, struct generation *g, const char *what);
+
+/* It goes on with code of another generation, or of the runtime (NULL). */
+void task_change(struct task *t, struct generation *g);
+
+/* Measures its steps: how long the loop has stood still for it, in ns. */
+void task_time(struct task *t);
+uint64_t task_pause(const struct task *t); /* the longest one; also of the step that runs now */
+
+/* Ends a task that does not run: its variables are closed, an error in that is reported, and
+ * `after` is called with TASK_DROPPED. */
+void task_close(struct task *t);
+bool task_is_suspended(const struct task *t); /* or not begun yet */
+
+/* "message of /chat/:room" */
+#define TASK_PLACE 256
+void task_place(const struct task *t, char text[TASK_PLACE]);
 
 /* Runs `body` in the task until its first wait or its end. The body gets no arguments: it takes
  * them from `owner`, or from vm->incoming, inside the protected call. */

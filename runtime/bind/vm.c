@@ -1,4 +1,5 @@
 #include "bind/vm.h"
+#include "bind/generation.h"
 #include "wire/utf8.h"
 
 #include <math.h>
@@ -21,6 +22,8 @@ bool vm_protected(struct vm *vm, lua_CFunction body, void *context)
     return false;
 }
 
+const char vm_frames;
+
 struct report {
     lua_State *L;
     const char *where;
@@ -35,7 +38,12 @@ static int report(lua_State *L)
     lua_pushvalue(r->L, r->error);
     lua_pushvalue(r->L, r->traceback);
     lua_xmove(r->L, L, 2);
-    lua_call(L, 3, 0);
+    if (vm_of(L)->failing)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->failing->record);
+    else
+        lua_pushnil(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &vm_frames);
+    lua_call(L, 5, 0);
     return 0;
 }
 

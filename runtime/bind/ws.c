@@ -1,6 +1,7 @@
 #include "bind/ws.h"
 #include "bind/client.h"
 #include "bind/core.h"
+#include "bind/generation.h"
 #include "bind/request.h"
 #include "wire/utf8.h"
 
@@ -44,7 +45,12 @@ static bool take_id(struct vm *vm, struct ws *w)
     return true;
 }
 
-struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot)
+static void go(struct held *h)
+{
+    ws_pump(list_entry(h, struct ws, held));
+}
+
+struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot, struct binding *accepted)
 {
     struct ws *w = calloc(1, sizeof *w);
     if (!w || !take_id(vm, w)) {
@@ -53,13 +59,23 @@ struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot)
     }
     w->refs = 1;
     w->vm = vm;
-    w->slot = slot;
-    w->self = LUA_NOREF;
+    w->slot = slot_ref(slot);
+    w->accepted = binding_ref(accepted);
+    w->self = w->ended = LUA_NOREF;
     w->conn = conn_ref(c);
-    w->subscriber.limit = slot->limits.subscriptions;
+    w->began = loop_now(vm->loop);
+    w->share = vm_share_of(w->serial);
+    w->subscriber.limit = accepted->limits.subscriptions;
     w->inbox.tail = &w->inbox.head;
+    w->held.go = go;
+    list_init(&w->held.node);
     list_init(&w->timers);
+    list_push(&vm->live, &w->node);
+    slot->connections++;
     vm->ws_count++;
+    const struct binding *b = ws_binding(w);
+    w->seen = b->serial;
+    w->state_version = b->generation ? (uint32_t)b->generation->state_version : 0;
     return w;
 }
 
@@ -82,10 +98,18 @@ void ws_unref(struct ws *w)
     if (--w->refs)
         return;
     clear_inbox(w);
-    if (w->client)
-        client_free_slot(w->vm, w->slot);
+    slot_unref(w->slot);
+    binding_unref(w->vm, w->accepted);
     free(w->end.reason);
     free(w);
+}
+
+static void let_go_of_slot(struct ws *w)
+{
+    const struct binding *b = ws_binding(w);
+    w->slot->connections--;
+    if (b && b->generation)
+        generation_touch(b->generation);
 }
 
 void ws_release(struct ws *w)
@@ -97,8 +121,12 @@ void ws_release(struct ws *w)
     ws_timers_cancel(w);
     if (!w->pull)
         clear_inbox(w);
-    if (w->client) /* a handler that refers to its own ws could never be collected */
-        client_forget_handler(vm, w->slot);
+    if (w->client)
+        client_forget_handler(w);
+    sweep_forget(w);
+    list_remove(&w->node);
+    list_remove(&w->held.node);
+    let_go_of_slot(w);
     vm->ids[w->id_slot] = free_place(vm->ids_free);
     vm->ids_free = w->id_slot;
     ws_let_go(vm->L, w);
@@ -119,10 +147,9 @@ void ws_free_all(struct vm *vm)
 
 /* --- ids: <process>-<slot>-<serial> ----------------------------------------------------------- */
 
-static int push_id(lua_State *L, const struct ws *w)
+void ws_push_id(lua_State *L, const struct ws *w)
 {
     lua_pushfstring(L, "%s-%I-%I", w->vm->node, (LUAI_UACINT)w->id_slot, (LUAI_UACINT)w->serial);
-    return 1;
 }
 
 struct ws *ws_by_id(struct vm *vm, struct slice id)
@@ -150,7 +177,7 @@ void ws_push(lua_State *L, struct ws *w)
         lua_rawgeti(L, LUA_REGISTRYINDEX, w->self);
         return;
     }
-    struct ws **self = lua_newuserdatauv(L, sizeof *self, 2);
+    struct ws **self = lua_newuserdatauv(L, sizeof *self, WS_VALUES);
     *self = NULL;
     luaL_setmetatable(L, WS);
     *self = w;
@@ -335,23 +362,7 @@ static int l_newindex(lua_State *L)
     ws_check(L, 1);
     if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "state") != 0)
         return refuse_field(L);
-    if (!lua_isnil(L, 3) && !lua_istable(L, 3))
-        return luaL_error(L, "ws.state takes a table, got a %s", luaL_typename(L, 3));
-    lua_settop(L, 3);
-    lua_setiuservalue(L, 1, WS_STATE);
-    return 0;
-}
-
-/* ws.state: a table from the first look on, so that handlers need not make it */
-static int get_state(lua_State *L)
-{
-    ws_check(L, 1);
-    if (lua_getiuservalue(L, 1, WS_STATE) != LUA_TNIL)
-        return 1;
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, WS_STATE);
-    return 1;
+    return ws_set_state(L);
 }
 
 static int get_request(lua_State *L)
@@ -363,7 +374,7 @@ static int get_request(lua_State *L)
     }
     if (lua_getiuservalue(L, 1, WS_REQUEST) != LUA_TNIL || !w->conn)
         return 1;
-    request_push(L, w->conn, w->slot, w->protocol, false);
+    request_push(L, w->conn, w->accepted, w->protocol, false);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, WS_REQUEST);
     return 1;
@@ -414,7 +425,8 @@ static int get_remote_address(lua_State *L)
 
 static int get_id(lua_State *L)
 {
-    return push_id(L, ws_check(L, 1));
+    ws_push_id(L, ws_check(L, 1));
+    return 1;
 }
 
 static int get_protocol(lua_State *L)
@@ -447,13 +459,17 @@ static int get_compressed(lua_State *L)
     return 1;
 }
 
+/* Of the coroutine of handler.run: was it begun anew for code that has replaced its own? */
+static int get_resumed(lua_State *L)
+{
+    lua_pushboolean(L, ws_check(L, 1)->resumed);
+    return 1;
+}
+
 static int get_app(lua_State *L)
 {
-    const struct ws *w = ws_check(L, 1);
-    if (w->vm->app)
-        lua_rawgeti(L, LUA_REGISTRYINDEX, w->vm->app->object);
-    else /* of a script that is no app */
-        lua_pushnil(L);
+    ws_check(L, 1);
+    vm_push_app(L);
     return 1;
 }
 
@@ -475,7 +491,7 @@ void ws_open(lua_State *L)
                                        {"after", ws_after},
                                        {NULL, NULL}};
     static const luaL_Reg getters[] = {{"id", get_id},
-                                       {"state", get_state},
+                                       {"state", ws_get_state},
                                        {"request", get_request},
                                        {"params", get_params},
                                        {"protocol", get_protocol},
@@ -486,6 +502,7 @@ void ws_open(lua_State *L)
                                        {"response", get_response},
                                        {"url", get_url},
                                        {"reconnects", get_reconnects},
+                                       {"resumed", get_resumed},
                                        {"app", get_app},
                                        {NULL, NULL}};
     vm_new_type(L, WS, meta, methods, getters);

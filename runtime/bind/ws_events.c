@@ -4,6 +4,8 @@
  * the inbox, everything else as a flag of struct ws. ws_pump calls what is due as soon as no
  * handler is active, messages in their order, the close last. A handler that is suspended in
  * receive is not active: the next message is its own, and timers may run. */
+#include "bind/client.h"
+#include "bind/generation.h"
 #include "bind/task.h"
 #include "bind/ws.h"
 
@@ -23,11 +25,12 @@ int ws_call_handler(lua_State *L, int args)
 static void after_step(struct task *t, enum task_outcome outcome);
 
 /* A task that is the connection's active handler; NULL: memory short. */
-static struct task *begin_handler(struct ws *w, const char *what)
+static struct task *begin_handler(struct ws *w, struct generation *g, const char *what)
 {
-    struct task *t = task_new(w->vm, what);
+    struct task *t = task_new(w->vm, g, what);
     if (!t)
         return NULL;
+    t->of = w->accepted->pattern;
     t->owner = w;
     t->after = after_step;
     w->active = t;
@@ -35,13 +38,18 @@ static struct task *begin_handler(struct ws *w, const char *what)
     return t;
 }
 
-void ws_run(struct ws *w, const char *what, lua_CFunction body)
+void ws_run_as(struct ws *w, struct generation *g, const char *what, lua_CFunction body)
 {
-    struct task *t = begin_handler(w, what);
+    struct task *t = begin_handler(w, g, what);
     if (t)
         task_run(t, body);
     else
         conn_abort(w->conn);
+}
+
+void ws_run(struct ws *w, const char *what, lua_CFunction body)
+{
+    ws_run_as(w, ws_binding(w)->generation, what, body);
 }
 
 struct ws *ws_of_task(lua_State *L)
@@ -49,34 +57,45 @@ struct ws *ws_of_task(lua_State *L)
     return vm_of(L)->current->owner;
 }
 
+struct ws *ws_of_handler(const struct task *t)
+{
+    return t->after == after_step ? t->owner : NULL;
+}
+
+/* What a generation has for the connection: what it is about is not always what serves it now. */
+static const struct binding *binding_in(const struct ws *w, const struct generation *g)
+{
+    const struct binding *now = ws_binding(w);
+    const struct binding *its = g && now->generation != g ? generation_binding(g, w->slot) : NULL;
+    return its ? its : now;
+}
+
 /* handler.error(ws, err, traceback): at 1 and 2 are the error and the traceback */
 static int error_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_ERROR]);
+    const struct binding *b = binding_in(w, generation_current(w->vm));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->callbacks[CB_ERROR]);
     ws_push(L, w);
     lua_rotate(L, 1, 2);
     return ws_call_handler(L, 3);
 }
 
-static void report(struct ws *w, struct task *t)
-{
-    char where[256];
-    snprintf(where, sizeof where, "%s of %s", t->what, w->slot->pattern);
-    vm_report(t->co, where, 1, 2);
-}
-
-/* A handler has raised: the app's own `error` decides, or the connection is closed. */
+/* A handler has raised: the app's own `error` decides, that of the same generation, or the
+ * connection is closed. */
 static void on_failure(struct ws *w, struct task *t)
 {
     static const struct slice body = {"internal error\n", 15}, reason = {"internal error", 14};
-    bool handles = slot_has(w->slot, CB_ERROR) && strcmp(t->what, "error") != 0 && w->opened;
-    struct task *e = handles ? begin_handler(w, "error") : NULL;
+    char place[TASK_PLACE];
+    const struct binding *b = w->conn ? binding_in(w, t->generation) : NULL;
+    bool handles = b && binding_has(b, CB_ERROR) && strcmp(t->what, "error") != 0 && w->opened;
+    struct task *e = handles ? begin_handler(w, b->generation, "error") : NULL;
     if (e) {
         task_run_with(e, error_body, t->co, 2);
         return;
     }
-    report(w, t);
+    task_place(t, place);
+    vm_report(t->co, place, 1, 2);
     if (!w->conn)
         return;
     conn_respond(w->conn, 500, slice_of(""), body); /* when it was still the handshake */
@@ -86,6 +105,8 @@ static void on_failure(struct ws *w, struct task *t)
 static void after_step(struct task *t, enum task_outcome outcome)
 {
     struct ws *w = t->owner;
+    if (t->reloadable && outcome != TASK_WAITING)
+        w->running = false;
     if (outcome == TASK_DROPPED) {
         if (w->active == t)
             w->active = NULL;
@@ -117,7 +138,7 @@ int ws_push_incoming(lua_State *L, struct vm *vm)
 static int message_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_MESSAGE]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ws_binding(w)->callbacks[CB_MESSAGE]);
     ws_push(L, w);
     ws_push_incoming(L, w->vm);
     return ws_call_handler(L, 3);
@@ -144,7 +165,7 @@ static bool dispatch_message(struct ws *w)
 {
     if (w->receiver) {
         wake_receiver(w);
-    } else if (slot_has(w->slot, CB_MESSAGE)) {
+    } else if (binding_has(ws_binding(w), CB_MESSAGE)) {
         ws_run(w, "message", message_body);
     }
     bool taken = !w->vm->incoming.data;
@@ -225,12 +246,19 @@ static bool is_wanted(const struct ws *w)
     return !w->pull || w->receiver;
 }
 
+/* May its handlers be called without further ado? */
+static bool is_settled(const struct ws *w)
+{
+    return !w->vm->hold.on && ws_binding(w)->serial == w->seen;
+}
+
 static void on_message(struct conn *c, enum frame_opcode kind, const unsigned char *data, size_t n)
 {
     struct ws *w = conn_owner(c);
     if (w->vm->ended)
         return;
-    if (w->active || w->inbox.head || !is_wanted(w)) {
+    if (w->active || w->inbox.head || !is_wanted(w) || !is_settled(w)) {
+        w->vm->hold.count += !list_empty(&w->held.node); /* the first one is counted by hold_add */
         inbox_push(w, kind, data, n);
         ws_pump(w); /* a guest may be waiting for it */
         return;
@@ -261,7 +289,7 @@ static void dispatch_queued(struct ws *w)
 static int drain_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_DRAIN]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ws_binding(w)->callbacks[CB_DRAIN]);
     ws_push(L, w);
     return ws_call_handler(L, 1);
 }
@@ -270,7 +298,7 @@ static int drain_body(lua_State *L)
 static int close_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_CLOSE]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ws_binding(w)->callbacks[CB_CLOSE]);
     ws_push(L, w);
     lua_pushinteger(L, w->end.code);
     lua_pushlstring(L, w->end.reason ? w->end.reason : "", w->end.len);
@@ -281,7 +309,7 @@ static int close_body(lua_State *L)
 static void on_drain(struct conn *c)
 {
     struct ws *w = conn_owner(c);
-    w->drain_due = slot_has(w->slot, CB_DRAIN);
+    w->drain_due = binding_has(ws_binding(w), CB_DRAIN);
     ws_pump(w);
 }
 
@@ -329,20 +357,19 @@ static bool pump_end(struct ws *w)
         wake_receiver(w);
         return true;
     }
-    if (!w->closed || w->close_told)
+    if (!w->closed)
         return false;
+    if (w->close_told)
+        return client_tell_end(w);
     w->close_told = true;
-    if (slot_has(w->slot, CB_CLOSE))
+    if (binding_has(ws_binding(w), CB_CLOSE))
         ws_run(w, "close", close_body);
     return true;
 }
 
-/* A task that waits in receive without being a handler of this connection, such as a spawned one,
- * need not wait for the handler that is active: that one may wait for it. */
-static bool serve_guest(struct ws *w)
+/* There is one. What it waits for goes to it before anything else. */
+static bool serve_receiver(struct ws *w)
 {
-    if (!w->receiver || is_handler_of(w->receiver, w))
-        return false;
     if (w->inbox.head)
         dispatch_queued(w);
     else if (w->receive_due || w->peer_close || w->closed)
@@ -352,12 +379,41 @@ static bool serve_guest(struct ws *w)
     return true;
 }
 
+/* A task that waits in receive without being a handler of this connection, such as a spawned one,
+ * need not wait for the handler that is active: that one may wait for it. */
+static bool serve_guest(struct ws *w)
+{
+    return w->receiver && !is_handler_of(w->receiver, w) && serve_receiver(w);
+}
+
+/* During a barrier no handler is begun, but one that waits for a message itself gets it. */
+static bool pump_held(struct ws *w)
+{
+    if (w->receiver && !w->receiver->parked) {
+        if ((w->peer_close || w->closed) && !w->inbox.head)
+            conn_reply_close(w->conn);
+        return serve_receiver(w);
+    }
+    hold_add(w->vm, &w->held);
+    return false;
+}
+
 static bool pump_one(struct ws *w)
 {
     if (!w->conn)
         return false;
     if (w->active)
         return serve_guest(w);
+    if (w->vm->hold.on)
+        return pump_held(w);
+    const struct binding *b = ws_binding(w);
+    if (b->serial != w->seen)
+        return ws_follow(w, b);
+    if (w->begin_due) {
+        w->begin_due = false;
+        ws_begin(w);
+        return true;
+    }
     if (ws_timer_run_due(w))
         return true;
     if (w->drain_due && !w->closed) {
@@ -376,6 +432,13 @@ static bool pump_one(struct ws *w)
     return pump_end(w);
 }
 
+/* Its end is still to be told, when a barrier is over, or another generation has come. */
+static bool waits(const struct ws *w)
+{
+    bool told = w->close_told && w->ended == LUA_NOREF;
+    return w->opened && !w->pull && !told && (w->vm->hold.on || w->failed);
+}
+
 void ws_pump(struct ws *w)
 {
     if (w->pumping)
@@ -387,7 +450,7 @@ void ws_pump(struct ws *w)
     while (!w->vm->ended && pump_one(w))
         ;
     w->pumping = false;
-    if (w->gone && !w->active && !w->receiver)
+    if (w->gone && !w->active && !w->receiver && !waits(w))
         ws_release(w);
     ws_unref(w);
 }

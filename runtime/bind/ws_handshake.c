@@ -1,5 +1,6 @@
 /* From a request to the first handlers of a connection: routing, the checks before the 101,
  * upgrade, open and run. */
+#include "bind/generation.h"
 #include "bind/request.h"
 #include "bind/task.h"
 #include "bind/ws.h"
@@ -23,14 +24,25 @@ static int run_ended(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+/* What the task calls next is of the generation that serves now: another one may have come while
+ * the handler before it was waiting. */
+static const struct binding *enter(struct ws *w, const char *what)
+{
+    const struct binding *b = ws_binding(w);
+    task_change(w->vm->current, b->generation);
+    w->vm->current->what = what;
+    return b;
+}
+
 /* handler.run(ws): the connection lasts as long as it does */
 static int call_run(lua_State *L, int status, lua_KContext context)
 {
     struct ws *w = ws_of_task(L);
-    if (!slot_has(w->slot, CB_RUN))
+    const struct binding *b = enter(w, "run");
+    if (!binding_has(b, CB_RUN))
         return 0;
-    vm_of(L)->current->what = "run";
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_RUN]);
+    w->running = w->vm->current->reloadable = true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->callbacks[CB_RUN]);
     ws_push(L, w);
     lua_callk(L, 1, 0, context, run_ended);
     return run_ended(L, status, context);
@@ -40,9 +52,9 @@ static int call_run(lua_State *L, int status, lua_KContext context)
 static int open_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    if (slot_has(w->slot, CB_OPEN)) {
-        vm_of(L)->current->what = "open"; /* it may have begun as upgrade */
-        lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_OPEN]);
+    const struct binding *b = enter(w, "open"); /* it may have begun as upgrade */
+    if (binding_has(b, CB_OPEN)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, b->callbacks[CB_OPEN]);
         ws_push(L, w);
         lua_callk(L, 1, 0, 0, call_run);
     }
@@ -51,8 +63,19 @@ static int open_body(lua_State *L)
 
 void ws_begin(struct ws *w)
 {
-    if (slot_has(w->slot, CB_OPEN) || slot_has(w->slot, CB_RUN))
-        ws_run(w, slot_has(w->slot, CB_OPEN) ? "open" : "run", open_body);
+    const struct binding *b = ws_binding(w);
+    if (binding_has(b, CB_OPEN) || binding_has(b, CB_RUN))
+        ws_run(w, "open", open_body);
+}
+
+static int run_body(lua_State *L)
+{
+    return call_run(L, LUA_OK, 0);
+}
+
+void ws_begin_run(struct ws *w)
+{
+    ws_run(w, "run", run_body);
 }
 
 static bool accept_upgrade(struct ws *w, struct slice fields)
@@ -60,8 +83,8 @@ static bool accept_upgrade(struct ws *w, struct slice fields)
     struct conn_acceptance a = {
         .protocol = w->protocol,
         .fields = fields,
-        .limits = &w->slot->limits,
-        .compress = w->slot->compressed ? &w->slot->compression : NULL,
+        .limits = &w->accepted->limits,
+        .compress = w->accepted->compressed ? &w->accepted->compression : NULL,
     };
     w->opened = conn_upgrade(w->conn, &a);
     return w->opened;
@@ -98,15 +121,15 @@ static int after_upgrade(lua_State *L, int status, lua_KContext context)
 static int upgrade_body(lua_State *L)
 {
     struct ws *w = ws_of_task(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->callbacks[CB_UPGRADE]);
-    request_push(L, w->conn, w->slot, w->protocol, true);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ws_binding(w)->callbacks[CB_UPGRADE]);
+    request_push(L, w->conn, w->accepted, w->protocol, true);
     lua_callk(L, 1, 2, 0, after_upgrade);
     return after_upgrade(L, LUA_OK, 0);
 }
 
 static void begin(struct ws *w)
 {
-    if (slot_has(w->slot, CB_UPGRADE)) {
+    if (binding_has(ws_binding(w), CB_UPGRADE)) {
         ws_run(w, "upgrade", upgrade_body);
         return;
     }
@@ -114,12 +137,12 @@ static void begin(struct ws *w)
         ws_begin(w);
 }
 
-static bool origin_allowed(const struct slot *s, const struct http_head *head, bool secure)
+static bool origin_allowed(const struct binding *b, const struct http_head *head, bool secure)
 {
-    if (s->origin_rule == ORIGIN_ANY)
+    if (b->origin_rule == ORIGIN_ANY)
         return true;
-    if (s->origin_rule == ORIGIN_LISTED)
-        return handshake_origin_is_listed(head, s->origins.list, s->origins.count);
+    if (b->origin_rule == ORIGIN_LISTED)
+        return handshake_origin_is_listed(head, b->origins.list, b->origins.count);
     return handshake_origin_is_same(head, secure);
 }
 
@@ -198,26 +221,26 @@ static void refuse_target(struct conn *c, int error)
 }
 
 static void on_handshake(struct vm *vm, struct conn *c, const struct http_head *head,
-                         struct slot *slot, bool secure)
+                         struct binding *b, bool secure)
 {
-    if (slot->handler == LUA_NOREF) {
+    if (b->handler == LUA_NOREF) {
         log_refusal(vm, c, head, "refused a handshake: the path is no WebSocket endpoint");
         refuse(c, 404, TEXT, "this path is no WebSocket endpoint\n");
         return;
     }
-    if (!origin_allowed(slot, head, secure)) {
+    if (!origin_allowed(b, head, secure)) {
         log_refusal(vm, c, head,
                     "refused a handshake: the origin is not allowed, see `origins`, and behind a "
                     "proxy `proxies`");
         refuse(c, 403, TEXT, "this origin is not allowed; see the route's `origins`\n");
         return;
     }
-    struct ws *w = ws_new(vm, c, slot);
+    struct ws *w = ws_new(vm, c, b->slot, b);
     if (!w) {
         conn_abort(c);
         return;
     }
-    if (!handshake_choose_protocol(head, slot->protocols.list, slot->protocols.count, &w->protocol))
+    if (!handshake_choose_protocol(head, b->protocols.list, b->protocols.count, &w->protocol))
         w->protocol = (struct slice){"", 0};
     conn_set_owner(c, w);
     w->pumping = true;
@@ -243,23 +266,30 @@ static bool shed(struct vm *vm, struct conn *c, const struct http_head *head)
     return true;
 }
 
-static void on_route(struct vm *vm, struct conn *c, const struct http_head *head, struct slot *slot,
+static void on_route(struct vm *vm, struct conn *c, const struct http_head *head, struct binding *b,
                      bool upgrade, struct slice body)
 {
     struct request_sender sender;
-    if (!request_sender(c, slot, &sender)) {
+    if (!request_sender(c, b, &sender)) {
         log_refusal(vm, c, head, "refused a request: Forwarded and X-Forwarded-For differ");
         refuse(c, 400, TEXT, "the forwarding headers contradict each other\n");
     } else if (upgrade) {
-        on_handshake(vm, c, head, slot, sender.secure);
-    } else if (slot->serve == LUA_NOREF) {
+        on_handshake(vm, c, head, b, sender.secure);
+    } else if (b->serve == LUA_NOREF) {
         conn_note_refusal(c, 426,
                           "this path is a WebSocket endpoint, and this no opening handshake");
         refuse(c, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" TEXT,
                "this path is a WebSocket endpoint\n");
     } else {
-        request_serve(vm, c, slot, body);
+        request_serve(vm, c, b, body);
     }
+}
+
+/* A handshake gets the generation that the connection it makes will have. */
+static const struct generation *choose_generation(struct vm *vm, bool upgrade)
+{
+    uint64_t serial = upgrade ? vm->serial + 1 : ++vm->request_serial;
+    return vm_share_of(serial) < vm->share ? vm->canary : vm->generation;
 }
 
 void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, struct slice body)
@@ -268,14 +298,20 @@ void ws_on_request(struct conn *c, const struct http_head *head, bool upgrade, s
     struct route_match match;
     struct buf path = {0};
     struct uri target;
+    if (vm->hold.on) {
+        if (!hold_request(vm, c, upgrade, body))
+            conn_abort(c);
+        return;
+    }
     if (upgrade && shed(vm, c, head))
         return;
+    const struct generation *g = choose_generation(vm, upgrade);
     int error = uri_parse_target(head->target, &target);
     if (!error)
         error = uri_canonical_path(target.path, &path);
     if (error) {
         refuse_target(c, error);
-    } else if (!route_find(vm->app->routes, (struct slice){(char *)path.data, path.len}, &match)) {
+    } else if (!route_find(g->routes, (struct slice){(char *)path.data, path.len}, &match)) {
         if (upgrade)
             log_refusal(vm, c, head, "refused a handshake: there is no route");
         else

@@ -1,12 +1,22 @@
 /* ws:receive and ws:messages: a handler asks for the next message itself. */
+#include "bind/generation.h"
 #include "bind/task.h"
 #include "bind/ws.h"
 
 #include <stdlib.h>
 
+/* A loop that receives is one call for ever: each message counts as one. */
+static void count(const struct vm *vm)
+{
+    struct generation *g = generation_current(vm);
+    if (g)
+        g->handled++;
+}
+
 static int push_queued(lua_State *L, struct ws *w)
 {
     struct message *m = w->inbox.head;
+    count(w->vm);
     /* pushed before it is taken out: when memory is short, it is not lost */
     lua_pushlstring(L, (const char *)m->data, m->len);
     lua_pushstring(L, m->kind == FRAME_TEXT ? "text" : "binary");
@@ -48,8 +58,10 @@ static int received(lua_State *L, int status, lua_KContext context)
     struct vm *vm = vm_of(L);
     (void)status;
     (void)context;
-    if (vm->incoming.data)
+    if (vm->incoming.data) {
+        count(vm);
         return ws_push_incoming(L, vm);
+    }
     return at_end(w) ? push_closed(L, w) : push_timeout(L);
 }
 
@@ -81,12 +93,38 @@ int ws_receive(lua_State *L)
     return task_await(L, &w->receiver, 0, received);
 }
 
+/* Where the coroutine of handler.run waits here, it can be closed, and `run` begun anew in another
+ * generation. For that nothing may lie between: no coroutine of the app's own. */
+static bool may_restart(lua_State *L, const struct ws *w)
+{
+    const struct task *t = vm_of(L)->current;
+    return t && t->reloadable && t->co == L && t->generation && ws_of_handler(t) == w &&
+           !w->receiver && lua_isyieldable(L);
+}
+
+/* A message that waits is for the code that serves now, and during a barrier for what comes then.
+ */
+static bool must_wait(const struct ws *w)
+{
+    bool elsewhere = w->vm->hold.on || ws_is_stale(w, w->vm->current);
+    return w->inbox.head ? elsewhere : !at_end(w);
+}
+
 /* One step of the loop: nil, with the reason behind it, ends it. Lua passes the data of the step
  * before as a second argument, which is no time-out. */
 static int next_message(lua_State *L)
 {
+    struct ws *w = ws_check(L, 1);
     lua_settop(L, 1);
-    return ws_receive(L);
+    if (!may_restart(L, w) || !must_wait(w))
+        return ws_receive(L);
+    struct task *t = w->vm->current;
+    if (ws_is_stale(w, t))
+        w->seen = 0; /* it is to follow, even if it has seen that code already */
+    w->receive_due = false;
+    t->parked = true;
+    generation_park(t->generation, true);
+    return task_await(L, &w->receiver, 0, received);
 }
 
 /* for data, kind in ws:messages() do ... end: ends with the connection */

@@ -1,4 +1,5 @@
 /* ws:every and ws:after: timers of one connection, run in turn with its other handlers. */
+#include "bind/generation.h"
 #include "bind/task.h"
 #include "bind/ws.h"
 
@@ -10,6 +11,7 @@
 struct ws_timer {
     struct list node; /* in ws->timers */
     struct timer timer;
+    struct pin pin;  /* of a function, not of a name */
     struct ws *ws;   /* NULL: cancelled, or the connection has ended */
     uint64_t repeat; /* ms; 0: once */
     int what;        /* registry reference of a function or of a handler's name */
@@ -29,6 +31,7 @@ static void cancel(struct ws_timer *t)
     if (!w)
         return;
     t->ws = NULL;
+    pin_remove(&t->pin);
     loop_timer_cancel(w->vm->loop, &t->timer);
     luaL_unref(w->vm->L, LUA_REGISTRYINDEX, t->what);
     list_remove(&t->node);
@@ -39,6 +42,16 @@ void ws_timers_cancel(struct ws *w)
 {
     while (!list_empty(&w->timers))
         cancel(list_entry(w->timers.next, struct ws_timer, node));
+}
+
+static void push_pinned(lua_State *L, struct pin *pin)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, list_entry(pin, struct ws_timer, pin)->what);
+}
+
+static void drop(struct pin *pin)
+{
+    cancel(list_entry(pin, struct ws_timer, pin));
 }
 
 static void on_fire(struct timer *timer)
@@ -64,7 +77,7 @@ static void push_function(lua_State *L, const struct ws *w, int what)
 {
     if (lua_rawgeti(L, LUA_REGISTRYINDEX, what) == LUA_TFUNCTION)
         return;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->handler);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ws_binding(w)->handler);
     lua_pushvalue(L, -2);
     if (lua_gettable(L, -2) != LUA_TFUNCTION)
         luaL_error(L, "timer: the handler has no function \"%s\"", lua_tostring(L, -3));
@@ -91,7 +104,8 @@ bool ws_timer_run_due(struct ws *w)
         return false;
     t->due = false;
     w->firing = t;
-    ws_run(w, t->repeat ? "every" : "after", timer_body);
+    struct generation *g = t->pin.generation;
+    ws_run_as(w, g ? g : ws_binding(w)->generation, t->repeat ? "every" : "after", timer_body);
     return true;
 }
 
@@ -131,9 +145,9 @@ static void check_what(lua_State *L, const struct ws *w, int arg, bool name_only
         luaL_typeerror(L, arg,
                        name_only ? "the name of a function of the handler"
                                  : "function or the name of a function of the handler");
-    if (w->slot->handler == LUA_NOREF)
+    if (ws_binding(w)->handler == LUA_NOREF)
         luaL_argerror(L, arg, "this connection has no handler with functions to name");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->slot->handler);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ws_binding(w)->handler);
     lua_pushvalue(L, arg);
     if (lua_gettable(L, -2) != LUA_TFUNCTION)
         luaL_argerror(
@@ -165,6 +179,10 @@ static int start(lua_State *L, bool repeat)
     }
     *t = (struct ws_timer){.ws = w, .repeat = repeat ? ms : 0, .what = what, .refs = 2};
     t->timer.fire = on_fire;
+    t->pin.what = "after";
+    t->pin.push = push_pinned;
+    t->pin.drop = drop;
+    pin_add(&t->pin, lua_isfunction(L, 3) ? generation_current(w->vm) : NULL);
     list_push(&w->timers, &t->node);
     loop_timer_set(w->vm->loop, &t->timer, ms);
     *self = t;

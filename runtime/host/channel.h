@@ -28,7 +28,7 @@ enum channel_message {
     CHANNEL_ABANDON = 'A', /* master: forget it; nobody answers */
 
     CHANNEL_DESCRIBE = 'N',  /* master: what are you doing? */
-    CHANNEL_DESCRIBED = 'n', /* worker: vm_describe */
+    CHANNEL_DESCRIBED = 'n', /* worker: vm_describe, and its metrics */
     CHANNEL_TALLY = 't', /* worker: more has failed: "VERSION HANDLED FAILED MIGRATIONS_FAILED" */
 
     CHANNEL_NONE = 0, /* channel_receive: nothing there yet */

@@ -1,6 +1,7 @@
 /* The master's workers: started, heard, restarted when they die. */
 #include "host/code.h"
 #include "host/master_impl.h"
+#include "host/master_metrics.h"
 #include "host/worker.h"
 
 #include <errno.h>
@@ -215,7 +216,11 @@ static void on_restart(struct timer *t)
 {
     struct child *s = list_entry(t, struct child, restart);
     s->held = s->master->changing; /* what it is to begin with is being decided */
-    if (!s->held && !child_start(s))
+    if (s->held)
+        return;
+    if (child_start(s))
+        master_metrics_restarted(s->master->metrics);
+    else
         restart_later(s);
 }
 

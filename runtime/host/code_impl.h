@@ -1,5 +1,5 @@
-/* The parts of code.h: requests and attempts (code.c), what comes of them (code_outcome.c), and
- * what follows a commit (code_watch.c). */
+/* The parts of code.h: requests and attempts (code.c), what they are about (code_target.c), what
+ * comes of them (code_outcome.c), and what follows a commit (code_watch.c). */
 #ifndef TIDEWIRE_HOST_CODE_IMPL_H
 #define TIDEWIRE_HOST_CODE_IMPL_H
 
@@ -11,7 +11,6 @@
 #include "host/watch.h"
 
 #define CODE_PATIENCE 30000 /* ms with a worker that is busy */
-#define CODE_GRACE 5        /* seconds for handlers to end, at the barrier */
 #define CODE_REQUESTS 64    /* that wait */
 #define CODE_QUARANTINE 32  /* hashes, the latest */
 #define CODE_REASON 256     /* bytes, with the NUL */
@@ -86,6 +85,17 @@ double code_clock(void); /* seconds, of a clock that never goes back */
 /* Another request, behind the others or, when `first`, before them. */
 unsigned code_wish(struct code *c, enum code_wish what, const struct code_request *asked,
                    const char *reason, bool first);
+
+/* --- code_target.c ---------------------------------------------------------------------------- */
+
+/* What the attempt is about; each goes on with the workers, or ends it. */
+void code_send_scout(struct code *c);
+void code_roll_back(struct code *c);
+void code_undo(struct code *c);          /* the same, by itself */
+void code_act_on_canary(struct code *c); /* to promote it, or to renew it */
+
+/* For scout.h. */
+void code_on_scout(struct master *m, const json_t *report, int bundle, size_t bytes);
 
 /* --- code_outcome.c --------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* What the workers answer to a change of the code, and what is told about it in the end. */
 #include "host/code_impl.h"
+#include "host/master_metrics.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,13 +154,14 @@ static void log_success(const struct code *c, const struct code_outcome *o)
 {
     const struct log *log = c->master->log;
     char sentence[128], values[6][32];
+    if (!o->unchanged)
+        log_phases(c, o);
+    if (c->told || o->wish == CODE_START || o->wish == CODE_RENEW)
+        return; /* a person is told, or nobody has to be */
     if (o->unchanged) {
         log_info(log, "the code is unchanged: version %u serves", o->serving);
         return;
     }
-    log_phases(c, o);
-    if (o->wish == CODE_START || o->wish == CODE_RENEW)
-        return;
     snprintf(sentence, sizeof sentence, "version %u %s", o->version, verb_of(o));
     snprintf(values[0], sizeof values[0], "%u", o->previous);
     snprintf(values[1], sizeof values[1], "%zu", o->connections);
@@ -180,7 +182,7 @@ static void log_success(const struct code *c, const struct code_outcome *o)
 static void log_failure(const struct code *c, const struct code_outcome *o)
 {
     char sentence[512], worker[16];
-    if (o->stopping || !o->serving)
+    if (c->told || o->stopping || !o->serving)
         return;
     snprintf(sentence, sizeof sentence, "the code stays as it is: %.300s; version %u serves",
              o->message, o->serving);
@@ -199,6 +201,7 @@ static void tell(const struct code *c, const struct code_outcome *o)
         log_success(c, o);
     else
         log_failure(c, o);
+    master_metrics_outcome(c->master->metrics, o);
     if (c->told)
         c->told(c->told_context, o);
     commands_code_done(c->master, o);
@@ -206,7 +209,8 @@ static void tell(const struct code *c, const struct code_outcome *o)
 
 static struct code_outcome outcome_of(const struct code *c, const struct wish *w)
 {
-    struct code_outcome o = {.ticket = w->ticket, .wish = w->what, .worker = -1};
+    struct code_outcome o = {.wish = w->what, .worker = -1};
+    o.ticket = w->what < CODE_UNDO ? w->ticket : 0; /* nobody knows the others' */
     o.serving = code_current(c->master);
     o.dry_run = w->asked.dry_run;
     o.certificates = w->asked.certificates;

@@ -174,7 +174,7 @@ static void on_end(struct timer *t)
 void code_watch_again(struct code *c)
 {
     if (c->watch.version && !c->watch.leaving)
-        loop_timer_set(c->master->loop, &c->watch.end, WATCH_SPAN);
+        loop_timer_set(c->master->loop, &c->watch.end, c->master->plan->reload_watch);
 }
 
 void code_watch_cancel(struct code *c)
@@ -212,7 +212,7 @@ void code_watch_begin(struct code *c, struct version *v, unsigned previous)
         watch_add(&w->before, &c->workers[i].before);
         c->workers[i].ended = c->workers[i].now = (struct watch_count){0};
     }
-    loop_timer_set(c->master->loop, &w->end, WATCH_SPAN);
+    loop_timer_set(c->master->loop, &w->end, c->master->plan->reload_watch);
 }
 
 void code_watch_init(struct code *c)

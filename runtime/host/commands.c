@@ -5,6 +5,7 @@
  */
 #include "host/code.h"
 #include "host/master_impl.h"
+#include "host/master_metrics.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -131,9 +132,51 @@ static void answer_status(void *context, struct control_peer *p)
                                  "certificates", commands_certificates(m)));
 }
 
+/* A worker that has not answered now is left out: what it said before is not so any more. */
+static struct slice page_of(const struct child *s)
+{
+    const json_t *page = json_object_get(s->description, "metrics");
+    if (!s->pid || s->asked || !page)
+        return (struct slice){"", 0};
+    return (struct slice){json_string_value(page), json_string_length(page)};
+}
+
+static json_t *write_metrics(const struct master *m)
+{
+    struct slice *pages = calloc(m->plan->workers, sizeof *pages);
+    struct master_reading now = {.pages = pages, .workers = m->plan->workers};
+    struct buf text = {0};
+    now.uptime = (double)(loop_now(m->loop) - m->started) / 1000;
+    for (size_t i = 0; i < now.workers && pages; i++) {
+        const struct child *s = &m->children[i];
+        size_t *count = !s->pid ? &now.down : s->ready ? &now.ready : &now.starting;
+        ++*count;
+        pages[i] = page_of(s);
+    }
+    bool ok = pages && master_metrics_write(m->metrics, &now, &text);
+    json_t *written = ok ? json_stringn((const char *)text.data, text.len) : NULL;
+    buf_free(&text);
+    free(pages);
+    return written;
+}
+
+static void answer_metrics(void *context, struct control_peer *p)
+{
+    commands_answer(p, json_pack("{s:i, s:b, s:o}", "v", COMMANDS_VERSION, "ok", 1, "metrics",
+                                 write_metrics(context)));
+}
+
 void commands_described(struct master *m)
 {
     control_each(m->control, WAITS_STATUS, answer_status, m);
+    control_each(m->control, WAITS_METRICS, answer_metrics, m);
+}
+
+static void run_metrics(struct master *m, struct control_peer *p, const json_t *request)
+{
+    (void)request;
+    control_wait(p, WAITS_METRICS);
+    children_ask(m);
 }
 
 static void run_status(struct master *m, struct control_peer *p, const json_t *request)
@@ -198,7 +241,8 @@ static const struct command {
     void (*run)(struct master *m, struct control_peer *p, const json_t *request);
 } commands[] = {
     {"certificates", run_certificates}, /* reads them anew */
-    {"reload", commands_reload},        {"rollback", commands_rollback}, {"status", run_status},
+    {"metrics", run_metrics},           {"reload", commands_reload},
+    {"rollback", commands_rollback},    {"status", run_status},
     {"ticket-key", run_tickets}, /* a new key for session tickets */
     {"versions", commands_versions},
 };

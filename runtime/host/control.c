@@ -4,6 +4,7 @@
 #include "net/unix_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,7 +23,7 @@ struct control_peer {
     struct list node; /* silent the longest first */
     struct control *control;
     int fd;
-    struct watch *watch; /* until it can be read from or written to; NULL: it waits */
+    struct watch *watch; /* until it can be read from or written to; NULL: it waits for long */
     struct buf in;
     struct buf out; /* of its answer, what it has not taken yet: it is not read from meanwhile */
     int waits;      /* for what; 0: nothing */
@@ -80,13 +81,26 @@ static void be_active(struct control_peer *p)
 static void on_readable(void *context);
 static void on_writable(void *context);
 
+/* It waits, and is not read from; but when it leaves, its place is free. One that has said more, or
+ * has only said all, stays readable, so its leaving is not noticed before it gets its answer. */
+static void on_sign(void *context)
+{
+    struct control_peer *p = context;
+    struct pollfd state = {.fd = p->fd};
+    if (poll(&state, 1, 0) == 1 && state.revents & (POLLHUP | POLLERR)) {
+        drop(p);
+        return;
+    }
+    loop_unwatch(p->control->loop, p->watch);
+    p->watch = NULL;
+}
+
 static void attend(struct control_peer *p)
 {
     struct loop *l = p->control->loop;
     loop_unwatch(l, p->watch);
     p->watch = p->out.len ? loop_watch_writable(l, p->fd, on_writable, p)
-               : p->waits ? NULL
-                          : loop_watch_readable(l, p->fd, on_readable, p);
+                          : loop_watch_readable(l, p->fd, p->waits ? on_sign : on_readable, p);
     if (!p->watch && !p->waits)
         p->gone = true;
 }

@@ -124,6 +124,13 @@ static void tell_failure(struct dev *d, const struct code_outcome *o, bool is_lo
     d->shown = strdup(o->text);
 }
 
+/* In the columns of the banner, which stands above it. */
+static void tell_keys(const struct dev *d)
+{
+    if (d->terminal)
+        tell_line(d->tell.out, "keys      r reload, o open the page, q quit");
+}
+
 static void tell_undo(struct dev *d, const struct code_outcome *o)
 {
     const struct version *v = versions_find(code_versions(d->m), o->previous);
@@ -133,15 +140,13 @@ static void tell_undo(struct dev *d, const struct code_outcome *o)
     d->shown = strdup("");
 }
 
-/* An outcome of somebody else's request is of interest here too, but its errors are theirs. */
+/* Also of what somebody else has asked for. */
 static void tell_outcome(struct dev *d, const struct code_outcome *o, bool is_ours)
 {
-    bool by_itself = !is_ours && o->ticket == 0;
     if (o->dry_run || o->stopping || o->wish == CODE_RENEW)
         return;
     if (!o->ok) {
-        if (is_ours || by_itself)
-            tell_failure(d, o, is_ours && d->is_look);
+        tell_failure(d, o, is_ours && d->is_look);
     } else if (o->wish == CODE_UNDO) {
         tell_undo(d, o);
     } else if (o->unchanged) {
@@ -151,7 +156,9 @@ static void tell_outcome(struct dev *d, const struct code_outcome *o, bool is_ou
             tell_done(&d->tell, o);
     } else {
         clear(d);
-        if (o->wish != CODE_START)
+        if (o->wish == CODE_START)
+            tell_keys(d);
+        else
             tell_done(&d->tell, o);
     }
 }

@@ -2,6 +2,7 @@
 #include "host/code.h"
 #include "host/dev.h"
 #include "host/master_impl.h"
+#include "host/master_metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -245,8 +246,9 @@ static bool set_up(struct master *m)
     m->terminal = is_in_foreground();
     changes_init(m);
     list_init(&m->waiters);
-    if (!round_init(&m->description, m->loop, m->plan->workers) || !certificates_init(m) ||
-        !code_init(m) || !children_init(m))
+    m->metrics = master_metrics_new();
+    if (!m->metrics || !round_init(&m->description, m->loop, m->plan->workers) ||
+        !certificates_init(m) || !code_init(m) || !children_init(m))
         return false;
     m->dev = m->plan->dev ? dev_open(m) : NULL;
     if (m->plan->dev && !m->dev)
@@ -273,6 +275,8 @@ static void leave_loop(struct master *m)
     code_free(m);
     commands_code_free(m);
     round_free(&m->description);
+    master_metrics_free(m->metrics);
+    m->metrics = NULL;
     deferred_cancel(&m->next_change);
     loop_unwatch(m->loop, m->child);
     loop_unwatch(m->loop, m->term);

@@ -17,6 +17,7 @@
 
 struct code;
 struct dev;
+struct master_metrics;
 
 struct child {
     struct master *master;
@@ -57,6 +58,7 @@ struct master {
     struct list waiters;      /* commands_code.c: who waits until a version is stable */
     struct timer rotation;    /* of the keys of session tickets */
     struct round description; /* of all workers */
+    struct master_metrics *metrics;
     struct control *control;
     uint64_t started;
     bool terminal; /* it was started in the foreground of one */

@@ -110,7 +110,7 @@ static bool join(const struct buf *own, const struct master_reading *now, struct
         parts[0] = (struct metrics_part){{(const char *)own->data, own->len}, {"", 0}};
     for (size_t i = 0; i < now->workers && ok; i++) {
         snprintf(labels[i].text, sizeof labels[i].text, "worker=\"%zu\"", i);
-        parts[i + 1].text = (struct slice){(const char *)now->pages[i].data, now->pages[i].len};
+        parts[i + 1].text = now->pages[i];
         parts[i + 1].label = slice_of(labels[i].text);
     }
     ok = ok && metrics_join(out, parts, now->workers + 1);

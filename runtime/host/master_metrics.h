@@ -3,6 +3,7 @@
 #define TIDEWIRE_HOST_MASTER_METRICS_H
 
 #include "base/buf.h"
+#include "base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@ void master_metrics_restarted(struct master_metrics *m); /* a worker, in place o
 struct master_reading {
     double uptime;                /* seconds */
     size_t ready, starting, down; /* workers */
-    const struct buf *pages;      /* the workers'; an empty one: it has not answered */
+    const struct slice *pages;    /* the workers'; an empty one: it has not answered */
     size_t workers;
 };
 

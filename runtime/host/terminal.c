@@ -203,7 +203,8 @@ void terminal_page(void)
 {
     const char *term = getenv("TERM");
     struct winsize size = {0};
-    if (!isatty(STDOUT_FILENO) || (term && strcmp(term, "dumb") == 0))
+    /* in the background, what it shows are others' pages */
+    if (tcgetpgrp(STDOUT_FILENO) != getpgrp() || (term && strcmp(term, "dumb") == 0))
         return;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row || size.ws_row > ROWS_MAX)
         size.ws_row = 24;

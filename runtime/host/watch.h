@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WATCH_SPAN 30000 /* ms after a commit; as long before it is compared with */
 #define WATCH_ERRORS 5   /* so many are needed, at least ... */
 #define WATCH_SHARE 0.02 /* ... and more than this share of the calls ... */
 #define WATCH_FACTOR 5   /* ... and so many times the rate of before */

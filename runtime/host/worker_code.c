@@ -54,6 +54,9 @@ static void answer(const struct worker_code *w, enum channel_message question, c
 static void on_answered(void *context, struct slice what)
 {
     struct question *q = context;
+    worker_metrics_answered(q->code->metrics, what);
+    if (q->type == CHANNEL_COMMIT)
+        worker_metrics_ended(q->code->metrics);
     answer(q->code, q->type, q->text, what);
     question_free(q);
 }
@@ -66,6 +69,8 @@ static void ask(struct question *q)
     struct slice order = order_of(q->text), bundle = {(const char *)q->bundle.data, q->bundle.len};
     list_remove(&q->node);
     list_push(&w->asked, &q->node);
+    if (q->type == CHANNEL_PREPARE || q->type == CHANNEL_ABANDON)
+        worker_metrics_ended(w->metrics); /* what was under way has failed */
     switch (q->type) {
     case CHANNEL_PREPARE:
         vm_prepare(w->vm, order, bundle, on_answered, q);
@@ -121,8 +126,12 @@ void worker_code_describe(struct worker_code *w)
     struct buf json = {0};
     bool told = w->serving && vm_describe(w->vm, &json);
     told = told || buf_printf(&json, "{\"connections\":%zu}", conn_set_count(vm_conns(w->vm)));
+    char *more = told ? worker_metrics_describe(w->metrics,
+                                                (struct slice){(const char *)json.data, json.len})
+                      : NULL;
     if (told && buf_append(&json, "", 1))
-        channel_send(w->channel, CHANNEL_DESCRIBED, (const char *)json.data);
+        channel_send(w->channel, CHANNEL_DESCRIBED, more ? more : (const char *)json.data);
+    free(more);
     buf_free(&json);
 }
 
@@ -142,6 +151,7 @@ void worker_code_init(struct worker_code *w, struct vm *vm, int channel)
     *w = (struct worker_code){.vm = vm, .channel = channel};
     list_init(&w->early);
     list_init(&w->asked);
+    w->metrics = worker_metrics_new();
     vm_watch(vm, on_tally, w);
 }
 
@@ -151,4 +161,5 @@ void worker_code_free(struct worker_code *w)
     for (size_t i = 0; i < sizeof both / sizeof *both; i++)
         while (!list_empty(both[i]))
             question_free(list_entry(both[i]->next, struct question, node));
+    worker_metrics_free(w->metrics);
 }

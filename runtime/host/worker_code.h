@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "bind/bind.h"
 #include "host/channel.h"
+#include "host/worker_metrics.h"
 
 #include <stdbool.h>
 
@@ -15,6 +16,7 @@ struct worker_code {
     bool serving;
     struct list early; /* questions that wait until the app has started */
     struct list asked; /* those that Lua has not answered */
+    struct worker_metrics *metrics;
 };
 
 void worker_code_init(struct worker_code *w, struct vm *vm, int channel);

@@ -9,9 +9,9 @@
 #define PHASES_MAX 32
 
 struct worker_metrics {
-    struct vm *vm;
+    struct metrics *registry;
     struct metrics_family *phases, *connections;
-    struct metrics_series *pause, *held, *generations;
+    struct metrics_series *pause, *held, *generations, *good, *failed;
     bool answers;        /* there were some of the attempt that is under way */
     json_t *seen;        /* its phases that are counted: names */
     double longest;      /* of its pauses */
@@ -63,22 +63,33 @@ static bool declare(struct worker_metrics *w, struct metrics *m)
         NULL,
         0,
         0};
+    const struct metrics_spec calls = {METRICS_COUNTER,
+                                       "tidewire_handler_calls_total",
+                                       "Calls of the app's functions, by their result.",
+                                       {"result"},
+                                       NULL,
+                                       0,
+                                       0};
+    struct metrics_family *results = metrics_declare(m, &calls);
+    w->good = metrics_with(results, (struct slice[]){slice_of("ok")});
+    w->failed = metrics_with(results, (struct slice[]){slice_of("failed")});
     w->phases = metrics_declare(m, &phases);
     w->connections = metrics_declare(m, &connections);
     w->pause = metrics_with(metrics_declare(m, &pause), NULL);
     w->held = metrics_with(metrics_declare(m, &held), NULL);
     w->generations = metrics_with(metrics_declare(m, &generations), NULL);
-    return w->phases && w->connections && w->pause && w->held && w->generations;
+    return w->phases && w->connections && w->pause && w->held && w->generations && w->good &&
+           w->failed;
 }
 
-struct worker_metrics *worker_metrics_new(struct vm *vm)
+struct worker_metrics *worker_metrics_new(void)
 {
     struct worker_metrics *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
-    w->vm = vm;
     w->seen = json_object();
-    if (!w->seen || !declare(w, vm_metrics(vm))) {
+    w->registry = metrics_new();
+    if (!w->seen || !w->registry || !declare(w, w->registry)) {
         worker_metrics_free(w);
         return NULL;
     }
@@ -90,6 +101,7 @@ void worker_metrics_free(struct worker_metrics *w)
     if (!w)
         return;
     json_decref(w->seen);
+    metrics_free(w->registry);
     free(w);
 }
 
@@ -111,6 +123,8 @@ static void count_phases(struct worker_metrics *w, json_t *phases)
 
 void worker_metrics_answered(struct worker_metrics *w, struct slice answer)
 {
+    if (!w)
+        return;
     json_t *told = json_loadb(answer.ptr, answer.len, 0, NULL);
     double pause = json_number_value(json_object_get(told, "pause"));
     json_int_t held = json_integer_value(json_object_get(told, "held"));
@@ -123,7 +137,7 @@ void worker_metrics_answered(struct worker_metrics *w, struct slice answer)
 
 void worker_metrics_ended(struct worker_metrics *w)
 {
-    if (!w->answers)
+    if (!w || !w->answers)
         return;
     metrics_observe(w->pause, w->longest);
     metrics_add(w->held, (double)w->held_yet);
@@ -135,31 +149,40 @@ void worker_metrics_ended(struct worker_metrics *w)
 
 /* --- the page --------------------------------------------------------------------------------- */
 
-static void read_generations(struct worker_metrics *w, json_t *list)
+static void read_generation(struct worker_metrics *w, const json_t *generation)
 {
     char version[24];
-    size_t i;
-    json_t *generation;
-    metrics_clear(w->connections);
-    metrics_set(w->generations, (double)json_array_size(list));
-    json_array_foreach(list, i, generation)
-    {
-        snprintf(version, sizeof version, "%lld",
-                 (long long)json_integer_value(json_object_get(generation, "version")));
-        struct slice values[] = {slice_of(version)};
-        metrics_set(metrics_with(w->connections, values),
-                    json_number_value(json_object_get(generation, "connections")));
-    }
+    snprintf(version, sizeof version, "%lld",
+             (long long)json_integer_value(json_object_get(generation, "version")));
+    metrics_set(metrics_with(w->connections, (struct slice[]){slice_of(version)}),
+                json_number_value(json_object_get(generation, "connections")));
 }
 
-bool worker_metrics_write(struct worker_metrics *w, struct buf *out)
+static void read_description(struct worker_metrics *w, const json_t *told)
 {
-    struct buf text = {0};
-    json_t *told = NULL;
-    if (vm_describe(w->vm, &text))
-        told = json_loadb((const char *)text.data, text.len, 0, NULL);
-    read_generations(w, json_object_get(told, "generations"));
+    const json_t *list = json_object_get(told, "generations");
+    double handled = json_number_value(json_object_get(told, "handled"));
+    double failed = json_number_value(json_object_get(told, "failed"));
+    metrics_set(w->good, handled - failed);
+    metrics_set(w->failed, failed);
+    metrics_set(w->generations, (double)json_array_size(list));
+    metrics_clear(w->connections);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        read_generation(w, json_array_get(list, i));
+}
+
+char *worker_metrics_describe(struct worker_metrics *w, struct slice description)
+{
+    json_t *told = w ? json_loadb(description.ptr, description.len, 0, NULL) : NULL;
+    struct buf page = {0};
+    char *text = NULL;
+    if (!told)
+        return NULL;
+    read_description(w, told);
+    if (metrics_write(w->registry, &page) &&
+        json_object_set_new(told, "metrics", json_stringn((const char *)page.data, page.len)) == 0)
+        text = json_dumps(told, JSON_COMPACT);
     json_decref(told);
-    buf_free(&text);
-    return metrics_write(vm_metrics(w->vm), out);
+    buf_free(&page);
+    return text;
 }

@@ -35,8 +35,9 @@ describe("the search for required names", function()
     it("finds them in functions, behind strings of all forms and a first line for the shell", function()
         assert.equal("late:3", names 'return function()\n    if x then\n        return require "late"\n    end\nend')
         assert.equal("a:2", names "#!/usr/bin/env tidewire 'it\"s\nlocal a = require 'a'")
-        for _, text in ipairs { [["\""]], [['\'']], [['"']], [["\\"]], '"a\\\nb"', "[[ ]=] ']]", "[=[ ]] ]=]", "1..2", "0x1p-4",
-            "a--[[x]]", "a[b[1]]", "{ [ [[k]] ] = 1 }" } do
+        for _, text in ipairs {
+            [["\""]], [['\'']], [['"']], [["\\"]], '"a\\\nb"', "[[ ]=] ']]", "[=[ ]] ]=]", "1..2", "0x1p-4", "a--[[x]]",
+            "a[b[1]]", "{ [ [[k]] ] = 1 }" } do
             local list, computed = found("x = " .. text .. ' require "a"')
             assert.is_truthy(list:find("^a:%d$"), text)
             assert.is_nil(computed)
@@ -57,7 +58,8 @@ describe("the search for required names", function()
     it("notices names that are computed", function()
         for _, text in ipairs {
             "require(name)", 'require("a" .. name)', "require(...)", 'require ("a" or b)', "pcall(require, name)",
-            'xpcall(require, print, "a")', "local load = require", "for_each(names, require)", "return { require = f, g = require }",
+            'xpcall(require, print, "a")', "local load = require", "for_each(names, require)",
+            "return { require = f, g = require }",
             "_ENV.require(x)", "require [[a]] == require(b)", "x = require",
         } do
             local _, computed = found("\n" .. text)

@@ -175,8 +175,8 @@ function support.new()
         core.installed = what
         return true
     end
-    function core.every(seconds, fn)
-        local timer = { seconds = seconds, fire = fn }
+    function core.every(seconds, fn, holds)
+        local timer = { seconds = seconds, fire = fn, holds = holds }
         function timer.cancel()
             timer.cancelled = true
         end

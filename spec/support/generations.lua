@@ -40,11 +40,10 @@ function methods:commit(share)
             gen.role = "old"
         end
     end
-    self.role = is_canary and "canary" or "current"
+    self.role, self.is_kept = is_canary and "canary" or "current", false
     if not is_canary then
         self.core.installed = self.what
     end
-    sweep(self.core)
 end
 
 function methods:drop()
@@ -55,17 +54,18 @@ function methods:drop()
 end
 
 function methods:keep(on)
-    self.is_kept = on
+    self.is_kept = on and (self.role == "old" or self.role == "kept")
     sweep(self.core)
 end
 
 function methods:pins(n)
-    local pinned = self.pinned or {}
+    local pinned = self.pinned or (self.tasks + self.connections > 0 and { { kind = "task" } }) or {}
     return table.move(pinned, 1, math.min(n or #pinned, #pinned), 1, {}), #pinned
 end
 
 function methods:force()
     note(self, "force", self.number)
+    self.is_ended = true
     self.tasks, self.connections = 0, 0
     sweep(self.core)
 end
@@ -73,17 +73,13 @@ end
 function methods:call(what, fn, ...)
     note(self, "call", self.number, what)
     self.tasks = self.tasks + 1
-    local traceback
-    local results = table.pack(xpcall(fn, function(err)
-        traceback = debug.traceback("", 2)
-        return err
-    end, ...))
+    local results = table.pack(pcall(fn, ...))
     self.tasks, self.handled = self.tasks - 1, self.handled + 1
     if results[1] then
         return table.unpack(results, 1, results.n)
     end
     self.failed = self.failed + 1
-    return false, results[2], traceback
+    return false, results[2], "traceback"
 end
 
 --- Adds it to a double.
@@ -91,8 +87,14 @@ function generations.add(core)
     core.live, core.connections, core.afters, core.held = {}, {}, {}, 0
 
     function core.generation(what)
+        local count = 0
+        for _, gen in ipairs(core.generations()) do
+            count = count + (gen.is_ended and 0 or 1)
+        end
         if core.refuse_install then
             return nil, table.unpack(core.refuse_install)
+        elseif count >= 4 then
+            return nil, "4 generations live already"
         end
         local gen = setmetatable({
             core = core, what = what, number = what.number, state_version = what.state_version, record = what.record,

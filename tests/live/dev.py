@@ -177,6 +177,13 @@ class Terminal:
     def wait_end(self, timeout=60):
         return self.process.wait(timeout)
 
+    def hang_up(self):
+        """Its window is closed."""
+        self.ended = True
+        self.thread.join()
+        os.close(self.master)
+        self.master = -1
+
     def close(self):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
@@ -190,7 +197,8 @@ class Terminal:
         self.ended = True
         self.thread.join()
         os.close(self.slave)
-        os.close(self.master)
+        if self.master >= 0:
+            os.close(self.master)
         assert not SANITIZER.search(self.raw), self.raw
 
     def __enter__(self):

@@ -160,7 +160,7 @@ def test_symlink_that_is_turned_is_one_reload(dev, tmp_path):
     (tmp_path / "1" / "chat.lua").write_text(CHAT.format("of no interest"))
     (tmp_path / "2" / "chat.lua").write_text(CHAT.format("3"))
     running.wait_out(RELOADED, 2)
-    assert says(peer) == "3" and version_of(tmp_path / "2") == 3
+    assert says(peer) == "3" and version_of(tmp_path / "1") == 3
 
 
 def test_what_does_not_change_the_code_is_no_reload(dev, app):

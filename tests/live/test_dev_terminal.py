@@ -62,10 +62,8 @@ def test_q_quits_and_the_terminal_is_as_it_was(dev):
 
 
 @pytest.mark.parametrize("which, status", [
-    (signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, None), (signal.SIGQUIT, -signal.SIGQUIT)])
+    (signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGQUIT, -signal.SIGQUIT)])
 def test_signals_leave_the_terminal_as_it_was(dev, which, status):
-    if which == signal.SIGHUP:
-        pytest.skip("it is a reload; see below")
     running = dev()
     os.kill(running.process.pid, which)
     assert running.wait_end() == status
@@ -77,6 +75,12 @@ def test_interrupt_from_the_keyboard(dev):
     running.type("\x03")
     assert running.wait_end() == 0
     assert running.is_cooked()
+
+
+def test_window_that_is_closed(dev):
+    running = dev()
+    running.hang_up()
+    assert running.wait_end() == 0
 
 
 def test_o_opens_the_page(dev, tmp_path):
@@ -147,6 +151,7 @@ def test_stop_and_foreground(terminal, app):
     shell.type("echo still-$((6 * 7))\n")
     shell.wait("still-42")
     shell.type("fg\n")
+    shell.wait_cooked(False)
     shell.type("q")
     shell.type("echo after-$((6 * 7))\n")
     shell.wait("after-42")

@@ -2,7 +2,7 @@
 --   live      the worker (see tidewire.reload)
 --   order, bytes, record (see version)
 --   known     the version has been loaded here before, and still lives
---   pace      see tidewire.reload.pace
+--   pace, wait  see tidewire.reload.pace; they raise when it was stopped meanwhile
 --   phases    { name = seconds }
 --   stopped   nobody wants it any more
 --   ready     it is prepared;  passed: and through the barrier;  holding: calls are held;  held: how many were
@@ -35,9 +35,13 @@ function attempt.new(live, order, bytes, record)
         live = live, order = order, bytes = bytes, phases = {}, held = 0, stopped = false, ready = false,
         passed = false, holding = false, record = known or version.new(order.version, order.hash), known = known ~= nil,
     }, methods)
-    self.pace = pace.new(function()
+    local function is_stopped()
         return self.stopped
-    end)
+    end
+    self.pace = pace.new(is_stopped)
+    function self.wait(seconds)
+        pace.wait(seconds, is_stopped)
+    end
     if known then
         known.gen:keep(true) -- or it might go before its commit
     end
@@ -48,7 +52,6 @@ end
 function methods:hold()
     self.holding = true
     self.held = core.hold(true)
-    self.live.timers:hold(true)
 end
 
 --- Lets them go on.
@@ -57,7 +60,6 @@ function methods:let_go()
         self.held = core.hold(true)
         self.holding = false
         core.hold(false)
-        self.live.timers:hold(false)
     end
 end
 

@@ -6,7 +6,17 @@ local commit = {}
 
 local watch_default = 30
 
--- What was replaced serves for the way back while the new version is watched.
+-- Unless it is on its way back just now.
+local function forget_previous(live)
+    local previous = live.previous
+    live.previous = nil
+    if not live.attempt or live.attempt.record ~= previous then
+        previous.gen:keep(false)
+    end
+end
+
+-- What a migration has replaced serves for the way back while the new version is watched; so do the states that the
+-- connections keep, as long as the version before is kept.
 local function keep_replaced(live, replaced, seconds)
     if live.watch then
         live.watch:cancel()
@@ -14,6 +24,7 @@ local function keep_replaced(live, replaced, seconds)
     live.replaced = replaced
     live.watch = replaced and core.after(seconds, function()
         live.replaced, live.watch = nil, nil
+        forget_previous(live)
     end) or nil
 end
 
@@ -32,14 +43,17 @@ end
 -- The version before is kept for the way back; not one that is left behind on this way.
 local function turn(live, record, order)
     local former, previous = live.current, live.previous
-    if former and former ~= record then
-        former.gen:keep(not order.rollback)
-        live.previous = not order.rollback and former or nil
-    end
-    live.current, live.canary = record, nil
     record.gen:commit()
-    record.gen:keep(false)
-    if previous and previous ~= record and previous ~= live.previous then
+    live.current, live.canary = record, nil
+    if former == record then
+        return
+    end
+    live.previous = nil
+    if former and not order.rollback then
+        former.gen:keep(true)
+        live.previous = former
+    end
+    if previous and previous ~= record then
         previous.gen:keep(false)
     end
 end
@@ -59,16 +73,6 @@ end
 function commit.share(live, record, share)
     live.canary = record
     record.gen:commit(share)
-    record.gen:keep(false)
-end
-
---- Ends what keeps old versions alive.
-function commit.force_old()
-    for _, gen in ipairs(core.generations()) do
-        if gen.role == "old" then
-            gen:force()
-        end
-    end
 end
 
 return commit

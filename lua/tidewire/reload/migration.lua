@@ -108,8 +108,13 @@ function migration.of_app(attempt)
     return (to < from and back or forth)(attempt)
 end
 
--- The handler that `record` has for the connections of an entry of core.states, or nil.
+-- The handler that `record` has for the connections of an entry of core.states, or nil. `module`: its handler is
+-- what that module returns (tidewire.connect).
 local function handler_in(record, entry)
+    if entry.module then
+        local value = record.generation.loaded[entry.module]
+        return type(value) == "table" and value or nil
+    end
     for _, route in ipairs(record.checked.routes) do
         if route.install.handler and route.pattern == entry.pattern then
             return route.install.handler

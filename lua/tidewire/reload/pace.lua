@@ -12,6 +12,14 @@ pace.stopped = setmetatable({}, {
     end,
 })
 
+--- Waits; raises pace.stopped when is_stopped() is true then.
+function pace.wait(seconds, is_stopped)
+    core.sleep(seconds)
+    if is_stopped() then
+        error(pace.stopped, 0)
+    end
+end
+
 --- Returns a function to be called every few steps of a long work: it waits for a turn of the loop when the
 -- time is up, and returns true then. Meanwhile anything may have happened. When is_stopped() is true
 -- after a turn, it raises pace.stopped.
@@ -21,10 +29,7 @@ function pace.new(is_stopped)
         if os.clock() - began < slice then
             return false
         end
-        core.sleep(0)
-        if is_stopped() then
-            error(pace.stopped, 0)
-        end
+        pace.wait(0, is_stopped)
         began = os.clock()
         return true
     end

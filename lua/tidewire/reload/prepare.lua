@@ -9,6 +9,9 @@ local prepare = {}
 
 local generations_max, pins_shown = 4, 10
 
+-- How often, and for how long, an old version that is about to go is waited for.
+local going_waits, going_wait = 100, 0.01
+
 local function no_room(gens)
     local lines = {}
     for _, gen in ipairs(gens) do
@@ -23,12 +26,52 @@ local function no_room(gens)
         lines)
 end
 
+-- Those that count: not those that were forced to end, and are about to.
+local function in_use()
+    local gens = {}
+    for _, gen in ipairs(core.generations()) do
+        if not gen.record.forced then
+            gens[#gens + 1] = gen
+        end
+    end
+    return gens
+end
+
+-- A generation that nothing needs any more goes at the end of a turn, or once all connections have been visited.
+local function is_going(gens)
+    for _, gen in ipairs(gens) do
+        if gen.role == "old" and select(2, gen:pins(0)) == 0 then
+            return true
+        end
+    end
+    return false
+end
+
 local function check_room(attempt)
-    local gens = core.generations()
+    local gens = in_use()
+    for _ = 1, going_waits do
+        if #gens < generations_max or not is_going(gens) then
+            break
+        end
+        attempt.wait(going_wait)
+        gens = in_use()
+    end
     if not attempt.known and #gens >= generations_max and not attempt.order.force then
         return no_room(gens)
     end
     return true
+end
+
+-- Ends the oldest of those that nothing but their pins keeps.
+local function make_room()
+    local gens = in_use()
+    for _, gen in ipairs(gens) do
+        if #gens >= generations_max and gen.role == "old" then
+            gen.record.forced = true
+            gen:force()
+            return
+        end
+    end
 end
 
 local function check_states(attempt)
@@ -51,6 +94,7 @@ function prepare.context(attempt)
     return {
         number = attempt.order.version, bytes = attempt.bytes, app = live.plan.app, settings = live.plan.settings,
         dev = live.plan.dev, object = live.object, pace = attempt.pace,
+        make_room = make_room,
     }
 end
 

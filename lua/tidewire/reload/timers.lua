@@ -9,12 +9,12 @@ methods.__index = methods
 
 --- The timers of a worker; none is set yet. object: the app, which each run gets.
 function timers.new(object)
-    return setmetatable({ object = object, entries = {}, held = false }, methods)
+    return setmetatable({ object = object, entries = {} }, methods)
 end
 
 -- The run may be dropped in its midst; the timer goes on all the same.
 local function begin(entry)
-    entry.busy, entry.due = true, false
+    entry.busy = true
     return setmetatable({}, {
         __close = function()
             entry.busy = false
@@ -25,29 +25,27 @@ end
 -- A run that takes longer than the interval is not joined by a second one: that turn is left out. So it is when
 -- the run is one of an older version.
 local function fire(self, entry)
-    if self.held then
-        entry.due = true
-        return
-    elseif entry.busy or not entry.timer then
+    if entry.busy or not entry.timer then
         return
     end
     local _ <close> = begin(entry)
     local record, what = entry.record, "timer " .. entry.name
-    local ok, err, traceback = record:call(what, entry.timer.run, self.object)
+    local ok, err, traceback, frames = record:call(what, entry.timer.run, self.object)
     if not ok then
-        record:log_error(what, err, traceback)
+        record:log_error(what, err, traceback, frames)
     end
 end
 
+-- true: behind a barrier it waits.
 local function start(self, entry, declared)
     entry.handle = core.every(declared.every, function()
         fire(self, entry)
-    end)
+    end, true)
 end
 
 local function stop(entry)
     entry.handle:cancel()
-    entry.handle, entry.timer, entry.record, entry.due = nil, nil, nil, false
+    entry.handle, entry.timer, entry.record = nil, nil, nil
 end
 
 --- Follows a version: from now on its functions run. record: see tidewire.reload.version.
@@ -67,22 +65,12 @@ function methods:follow(record)
     end
     for _, declared in ipairs(record.checked.timers) do
         local name = declared.name
-        local entry = self.entries[name] or { name = name, busy = false, due = false }
+        local entry = self.entries[name] or { name = name, busy = false }
         self.entries[name] = entry
         if not entry.timer then
             start(self, entry, declared)
         end
         entry.timer, entry.record = declared, record
-    end
-end
-
---- true: no run begins; those that are due meanwhile begin with false.
-function methods:hold(on)
-    self.held = on
-    for _, entry in pairs(self.entries) do
-        if not on and entry.due and entry.timer then
-            core.spawn(fire, self, entry)
-        end
     end
 end
 

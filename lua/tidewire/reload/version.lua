@@ -8,6 +8,7 @@ local expect = require "tidewire.expect"
 local guard = require "tidewire.guard"
 local limits = require "tidewire.limits"
 local loader = require "tidewire.loader"
+local locals = require "tidewire.locals"
 local prepare = require "tidewire.prepare"
 local public = require "tidewire.public"
 local report = require "tidewire.report"
@@ -17,15 +18,34 @@ local version = {}
 local methods = {}
 methods.__index = methods
 
---- Calls a function of the app as one of this version, which it pins until it returns; it may await. what: for
--- `status`. Returns true and the results, or false, the error and the traceback.
-function methods:call(what, fn, ...)
-    return self.gen:call(what, fn, ...)
+-- Calls fn, and notes in `raised` where an error came from.
+local function observed(raised, fn, ...)
+    local results = table.pack(xpcall(fn, function(err)
+        raised.traceback, raised.frames = debug.traceback("", 2), locals.frames(2)
+        return err
+    end, ...))
+    if not results[1] then
+        error(results[2], 0)
+    end
+    return table.unpack(results, 2, results.n)
 end
 
---- Logs an error of this version's code; where: what has raised it.
-function methods:log_error(where, err, traceback)
-    local message, details = report.entry(err, traceback, self.generation.sources)
+--- Calls a function of the app as one of this version, which it pins until it returns; it may await. what: for
+-- `status`. Returns true and the results, or false, the error, the traceback and the frames.
+function methods:call(what, fn, ...)
+    local raised = {}
+    local results = table.pack(self.gen:call(what, observed, raised, fn, ...))
+    if results[1] then
+        return table.unpack(results, 1, results.n)
+    end
+    return false, results[2], raised.traceback, raised.frames
+end
+
+--- Logs an error of this version's code; where: what has raised it. frames: nil, or as call returns them; they are
+-- for `dev`.
+function methods:log_error(where, err, traceback, frames)
+    local message, details = report.entry(err, traceback, self.generation.sources,
+        self.generation.dev and frames or nil)
     core.log("error", message, { where = where }, details)
 end
 
@@ -57,6 +77,7 @@ local function install(self, context)
     local gen, message, index = core.generation {
         number = self.number, state_version = self.state_version, app = context.object or checked.object,
         routes = routes_of(checked), limits = limits.merge("limits", context.settings.limits.value), record = self,
+        loaded = self.generation.loaded,
     }
     if not gen then
         local place = index and expect.field("routes", checked.routes[index].pattern) .. ": " or ""
@@ -88,6 +109,7 @@ end
 --   settings       of settings.load
 --   dev            true: reports show local variables
 --   object         the app object; nil: the first version makes it
+--   make_room      function(): called when all but the core's part is made
 --   pace           see tidewire.reload.pace
 function version.steps(context)
     local function begin(self)
@@ -121,6 +143,7 @@ function version.steps(context)
             return nil, text, details
         end
         self.checked, self.state_version = checked, checked.state_version
+        context.make_room()
         return install(self, context)
     end
     return { { "compile", compile }, { "load", load }, { "contract", judge } }
