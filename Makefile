@@ -112,6 +112,8 @@ $B/unit/%.o: tests/unit/%.c Makefile
 	$(call say,CC) $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $B/base/%.o $B/wire/%.o: CFLAGS += $(COUNT)
+# nobody counts comparisons of floating point: libasan has no hook for them
+$B/base/metrics.o $B/base/metrics_join.o: override COUNT =
 
 units: $(UNITS:%=$B/unit/%) ; @:
 sanitized:

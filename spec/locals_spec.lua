@@ -40,6 +40,37 @@ describe("locals.show", function()
     end)
 end)
 
+describe("locals.frames", function()
+    it("are the calls on the way, the innermost first, with what is named in each", function()
+        local function inner(a)
+            local b = { a }
+            for i = 1, 1 do
+                error(b[i])
+            end
+        end
+        local function outer()
+            local c = "see"
+            inner(5)
+            return c
+        end
+        local frames
+        xpcall(outer, function()
+            frames = locals.frames(3) -- 1 is this function, 2 is error
+        end)
+        assert.same({ { "a", 5 }, { "b", { 5 } }, { "i", 1 } }, frames[1].locals)
+        assert.same({ { "c", "see" } }, frames[2].locals)
+        assert.equal(debug.getinfo(outer, "S").linedefined + 2, frames[2].line)
+        assert.equal(debug.getinfo(outer, "S").short_src, frames[2].source)
+    end)
+
+    it("are no more than sixteen", function()
+        local function deep(n)
+            return n == 0 and #locals.frames(1) or (deep(n - 1))
+        end
+        assert.equal(16, deep(50))
+    end)
+end)
+
 describe("locals.lines", function()
     local sources = { ["a.lua"] = {}, ["b.lua"] = {} }
     local frames = {

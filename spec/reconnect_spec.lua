@@ -121,109 +121,105 @@ describe("reconnect with a handler", function()
     local function connect(opts)
         core.outcomes = { { ws } }
         assert.equal(ws, tidewire.connect("ws://h/a?token=x", { handler = handler, reconnect = opts or true }))
-        return core.attempts[1].handler
+        return core.attempts[1].ended
     end
 
-    -- The connection ends; runs what was spawned then. Returns the number of attempts so far.
-    local function finish(outer, code)
+    -- The connection ends, with `close` first. Returns the number of attempts so far.
+    local function finish(ended, code)
         core.calls = {}
-        local ok, err = pcall(outer.close, ws, code, "why", false)
-        for _, call in ipairs(calls "spawn") do
-            call[2](table.unpack(call, 3))
-        end
-        return #core.attempts, ok, err
+        handler.close(ws, code, "why", false)
+        ended(ws, code, "why")
+        return #core.attempts
     end
 
-    it("gives the handler as it is, but for `close`", function()
-        handler.tick = print
-        local outer = connect()
-        assert.equal(handler.message, outer.message)
-        assert.equal(print, outer.tick)
-        assert.is_nil(outer.open)
+    it("gives the handler as it is", function()
+        connect()
+        assert.equal(handler, core.attempts[1].handler)
     end)
 
     it("goes on with the same ws", function()
-        local outer = connect()
+        local ended = connect()
         core.outcomes = { lost, { ws } }
-        assert.equal(3, finish(outer, 1006))
+        assert.equal(3, finish(ended, 1006))
         assert.same({ { ws, 1006, "why", false } }, seen)
         local last = core.attempts[3]
-        assert.same({ ws, outer, 1, "ws://h/a?token=x" }, { last.again, last.handler, last.reconnects, last.url })
+        assert.same({ ws, handler, ended, 1, "ws://h/a?token=x" },
+            { last.again, last.handler, last.ended, last.reconnects, last.url })
         core.outcomes = { { ws } }
-        assert.equal(4, finish(outer, 1001))
+        assert.equal(4, finish(ended, 1001))
         assert.equal(2, core.attempts[4].reconnects)
     end)
 
     it("waits longer when connections do not last, and counts anew after one that has", function()
-        local outer = connect { min = 1, max = 30 }
+        local ended = connect { min = 1, max = 30 }
         for _, expected in ipairs { 1.0, 2.0, 4.0 } do
             core.outcomes = { { ws } }
-            finish(outer, 1006)
+            finish(ended, 1006)
             assert.same({ expected }, pauses())
         end
         core.time = core.time + 30
         core.outcomes = { { ws } }
-        finish(outer, 1006)
+        finish(ended, 1006)
         assert.same({ 1.0 }, pauses())
     end)
 
     it("ends with ws:close(), whenever it is called", function()
-        local outer = connect()
+        local ended = connect()
         ws.told = true
-        assert.equal(1, finish(outer, 1006))
+        assert.equal(1, finish(ended, 1006))
         ws.told = false
         core.sleep = function()
             ws.told = true
         end
-        assert.equal(1, finish(outer, 1006))
+        assert.equal(1, finish(ended, 1006))
         assert.equal(0, #calls "log")
     end)
 
     it("ends with ws:close() between two attempts", function()
-        local outer = connect()
+        local ended = connect()
         local sleeps = 0
         core.sleep = function()
             sleeps = sleeps + 1
             ws.told = sleeps == 2
         end
         core.outcomes = { lost, { ws } }
-        assert.equal(2, finish(outer, 1006))
+        assert.equal(2, finish(ended, 1006))
         assert.equal(2, sleeps)
     end)
 
     it("ends after a Close that says so", function()
-        local outer = connect()
+        local ended = connect()
         for _, code in ipairs { 1000, 1002, 1003, 1007, 1008, 1010 } do
-            assert.equal(1, finish(outer, code), code)
+            assert.equal(1, finish(ended, code), code)
         end
         for i, code in ipairs { 1001, 1005, 1006, 1009, 1011, 1012, 1013, 4000 } do
             core.outcomes = { { ws } }
-            assert.equal(1 + i, finish(outer, code), code)
+            assert.equal(1 + i, finish(ended, code), code)
         end
     end)
 
     it("ends when trying again makes no sense, and says so", function()
-        local outer = connect()
+        local ended = connect()
         core.outcomes = { { nil, "bad certificate", "tls" } }
-        assert.equal(2, finish(outer, 1006))
+        assert.equal(2, finish(ended, 1006))
         assert.same({ { "log", "warn", "not connecting again", { url = "ws://h/a", why = "bad certificate" } } },
             calls "log")
         core.outcomes = { { nil, "the process ends", "cancelled" } }
-        finish(outer, 1006)
+        finish(ended, 1006)
         assert.same({}, calls "log")
     end)
 
     it("counts as attempts those that failed and those whose connection did not last", function()
-        local outer = connect { min = 1, max = 30, attempts = 2 }
+        local ended = connect { min = 1, max = 30, attempts = 2 }
         core.outcomes = { { ws } }
-        assert.equal(2, finish(outer, 1006)) -- the first attempt to come back
+        assert.equal(2, finish(ended, 1006)) -- the first attempt to come back
         core.outcomes = { lost }
-        assert.equal(3, finish(outer, 1006)) -- the second: it failed
+        assert.equal(3, finish(ended, 1006)) -- the second: it failed
         assert.same({ { "log", "warn", "not connecting again", { url = "ws://h/a", why = "gone" } } }, calls "log")
         core.time = core.time + 30
         core.outcomes = { lost, { ws } } -- the count begins anew
-        assert.equal(5, finish(outer, 1006))
-        assert.equal(5, finish(outer, 1006))
+        assert.equal(5, finish(ended, 1006))
+        assert.equal(5, finish(ended, 1006))
         assert.same({ { "log", "warn", "not connecting again",
             { url = "ws://h/a", why = "no connection has lasted (attempts: 2)" } } }, calls "log")
         assert.same({}, pauses())
@@ -243,43 +239,43 @@ describe("reconnect with a handler", function()
         end
 
         it("when attempts fail, as connect would", function()
-            local outer = connect_and_listen(2)
+            local ended = connect_and_listen(2)
             core.outcomes = { lost, answer(503) }
-            finish(outer, 1006)
+            finish(ended, 1006)
             assert.same({ { n = 4, ws, "answered", "status", { status = 503, headers = {}, body = "" } } }, told)
             assert.equal(1, #calls "log") -- between the two
         end)
 
         it("when no connection lasts", function()
-            local outer = connect_and_listen(1)
+            local ended = connect_and_listen(1)
             core.outcomes = { { ws } }
-            finish(outer, 1006)
+            finish(ended, 1006)
             assert.same({}, told)
-            finish(outer, 1006)
+            finish(ended, 1006)
             assert.same({ { n = 4, ws, "no connection has lasted (attempts: 1)", "lost" } }, told)
         end)
 
         it("after a Close that ends it, behind `close`", function()
-            local outer = connect_and_listen()
+            local ended = connect_and_listen()
             handler.close = function(_, code)
                 told[#told + 1] = code
             end
-            finish(outer, 1008)
+            finish(ended, 1008)
             assert.same({ 1008, { n = 3, ws, "closed with 1008: why", "closed" } }, told)
         end)
 
         it("not when somebody has called ws:close(), nor when the process ends", function()
-            local outer = connect_and_listen()
+            local ended = connect_and_listen()
             core.outcomes = { { nil, "the process ends", "cancelled" } }
-            finish(outer, 1006)
+            finish(ended, 1006)
             ws.told = true
-            finish(outer, 1006)
-            finish(outer, 1000)
+            finish(ended, 1006)
+            finish(ended, 1000)
             ws.told = false
             core.sleep = function()
                 ws.told = true
             end
-            finish(outer, 1006)
+            finish(ended, 1006)
             assert.same({}, told)
         end)
 
@@ -290,22 +286,5 @@ describe("reconnect with a handler", function()
                 handler = handler, reconnect = { attempts = 1, gave_up = error },
             }))
         end)
-    end)
-
-    it("comes back also when `close` raises", function()
-        handler.close = function()
-            error("in close", 0)
-        end
-        local outer = connect()
-        core.outcomes = { { ws } }
-        local attempts, ok, err = finish(outer, 1006)
-        assert.same({ 2, false, "in close" }, { attempts, ok, err })
-    end)
-
-    it("does not need a `close` of the handler", function()
-        handler.close = nil
-        local outer = connect()
-        core.outcomes = { { ws } }
-        assert.equal(2, finish(outer, 1006))
     end)
 end)

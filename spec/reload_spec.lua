@@ -181,14 +181,16 @@ describe("a reload", function()
         end
         v:gen(1).pinned = { { kind = "handler", what = "message of /chat/:room", id = "w1-7", where = "chat.lua:31",
             seconds = 12.34 } }
-        v:gen(2).pinned = { { kind = "timer", where = "app.lua:9", seconds = 0.5 }, { kind = "client" } }
+        v:gen(2).pinned = {
+            { kind = "timer", what = "after", where = "app.lua:9", seconds = 0.5 }, { kind = "task", what = "spawn" },
+        }
         local answer = v:prepare(5, app())
         assert.same({ false, "generations" }, { answer.ok, answer.phase })
         assert.equal(table.concat({
             "tidewire: 4 versions of the app are in use, and there is no room for another",
-            "    version 1: handler message of /chat/:room of connection w1-7 at chat.lua:31, for 12 s",
-            "    version 2: timer at app.lua:9, for 0.5 s",
-            "    version 2: client",
+            "    version 1: message of /chat/:room at chat.lua:31 (connection w1-7), for 12 s",
+            "    version 2: timer after at app.lua:9, for 0.5 s",
+            "    version 2: task spawn",
             "    an old version goes when what it still serves has ended; --force closes these connections (1012) and "
                 .. "drops these tasks",
             "    what goes on for ever belongs into `timers` of the manifest, which each version takes over",

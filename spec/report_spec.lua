@@ -145,6 +145,23 @@ describe("report.failure", function()
     end)
 end)
 
+describe("local variables", function()
+    local frames = { { source = "chat.lua", line = 3, locals = { { "ws", 7 } } } }
+
+    it("stand between the source and the calls", function()
+        local text = report.failure("chat.lua:3: boom", "\tchat.lua:3: in f\n\tchat.lua:5: in g", sources, frames)
+        assert.is_truthy(text:find("\n\nlocal variables:\n    ws = 7\n\nstack traceback:\n", 1, true), text)
+        local _, details = report.entry("chat.lua:3: boom", "\tchat.lua:3: in f\n\tchat.lua:5: in g", sources, frames)
+        local told = table.concat(details, "\n")
+        assert.is_truthy(told:find("return chat\nlocal variables:\n    ws = 7\nstack traceback:\n", 1, true), told)
+    end)
+
+    it("are not told of a syntax error: they are those of who requires the file", function()
+        local text = report.failure("broken.lua:1: unexpected symbol near '}'", "\tchat.lua:3: in f", sources, frames)
+        assert.is_nil(text:find("local variables", 1, true))
+    end)
+end)
+
 describe("report.entry", function()
     it("gives the message and further lines", function()
         local traceback = "\tchat.lua:5: in local 'f'\n\tchat.lua:4: in function <chat.lua:2>"

@@ -12,8 +12,8 @@ local control = {}
 control.VERSION = 1
 
 -- Seconds for an answer. Several requests that wait for each other, each with a scout and a busy worker, may
--- take a minute; one that waits for the end of the watch, and a canary for two, some more.
-local patience, long_patience = 90, 300
+-- take a minute; how long a version is watched is the app's matter, and its end ends the waiting too.
+local patience, long_patience = 90, 86400
 
 local no_environment = function() end
 

@@ -1,10 +1,9 @@
---- From a path or a bundle to a checked app: loads the script and judges what it returned. While that goes
--- on, core refuses everything that acts (send, publish, spawn, timers).
+--- Judges a generation of an app that has run (see tidewire.loader). While that goes on, core refuses everything
+-- that acts (send, publish, spawn, timers).
 local app = require "tidewire.app"
 local core = require "tidewire.core"
 local expect = require "tidewire.expect"
 local guard = require "tidewire.guard"
-local loader = require "tidewire.loader"
 local report = require "tidewire.report"
 
 local prepare = {}
@@ -56,24 +55,6 @@ function prepare.judge(generation, settings)
         return self_check(generation, checked)
     end
     return checked
-end
-
---- Loads the app at `path` from the disk and judges it; `settings` are those of settings.load. Returns the app
--- (see app.check) and its generation (see loader); or nil, a whole message for stderr, and the same
--- as a table: message, phase, and file and line where they are known.
-function prepare.app(path, settings)
-    local generation, message, details = loader.load {
-        app = path, public = require "tidewire", limit = guard.limits(settings.limits.value),
-    }
-    if not generation then
-        return nil, message, details
-    end
-    local checked
-    checked, message, details = prepare.judge(generation, settings)
-    if not checked then
-        return nil, message, details
-    end
-    return checked, generation
 end
 
 return prepare

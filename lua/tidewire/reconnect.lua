@@ -160,7 +160,7 @@ local function come_back(ws, want, state, try)
         return
     end
     local found, message, code, details = persist(settings, state, function()
-        return try { handler = state.handler, again = ws, reconnects = state.reconnects + 1 }
+        return try { ended = state.ended, again = ws, reconnects = state.reconnects + 1 }
     end, over)
     if found then
         state.reconnects = state.reconnects + 1
@@ -171,31 +171,18 @@ local function come_back(ws, want, state, try)
     end
 end
 
--- What follows the end of a connection that nobody here has closed.
-local function after_end(ws, code, reason, want, state, try)
-    if reconnect.is_due(code) then
-        core.spawn(come_back, ws, want, state, try)
-    elseif want.reconnect.gave_up then -- the code itself is told to `close`
-        local message = ("closed with %d"):format(code) .. (reason ~= "" and ": " .. reason or "")
-        core.spawn(want.reconnect.gave_up, ws, message, "closed")
-    end
-end
-
--- The handler with another `close`: it comes first, and then the new connection.
+-- What core.connect calls after the end, when `close` is done or has raised; in a task of its own.
 local function returning(want, state, try)
-    local handler = want.handler
-    local outer = {}
-    function outer.close(ws, code, reason, clean)
-        local _ <close> = setmetatable({}, { __close = function() -- also when `close` raises
-            if not core.told_to_close(ws) then
-                after_end(ws, code, reason, want, state, try)
-            end
-        end })
-        if handler.close then
-            handler.close(ws, code, reason, clean)
+    return function(ws, code, reason)
+        if core.told_to_close(ws) then
+            return
+        elseif reconnect.is_due(code) then
+            come_back(ws, want, state, try)
+        elseif want.reconnect.gave_up then -- the code itself is told to `close`
+            local message = ("closed with %d"):format(code) .. (reason ~= "" and ": " .. reason or "")
+            want.reconnect.gave_up(ws, message, "closed")
         end
     end
-    return setmetatable(outer, { __index = handler })
 end
 
 --- Makes a connection with the policy of want.reconnect. try(more) is one attempt, with further
@@ -205,9 +192,9 @@ function reconnect.run(want, place, try)
     if not want.handler then
         return persist(want.reconnect, state, try, never)
     end
-    state.handler = returning(want, state, try)
+    state.ended = returning(want, state, try)
     local ws, message, code, details = persist(want.reconnect, state, function()
-        return try { handler = state.handler }
+        return try { ended = state.ended }
     end, never)
     state.since = core.now()
     state.failures = 0

@@ -152,7 +152,8 @@ function report.failure(err, traceback, sources, frames)
             out[#out + 1] = "    " .. line
         end
     end
-    local shown = locals.lines(frames, found.place, sources)
+    -- of a syntax error they are those of who has required the file
+    local shown = found.syntax and {} or locals.lines(frames, found.place, sources)
     if #shown > 0 then
         out[#out + 1] = ""
         append_locals(out, shown)

@@ -62,6 +62,6 @@
 ---@field lag? tidewire.duration Of a turn of the loop; 250 ms by default, 0: any; above: handshakes get 503.
 ---@field reassembly? tidewire.size Unfinished messages of a worker; 256 MiB by default; above: the largest gets 1013.
 ---@field load? tidewire.duration CPU time to load the app, and for its `check`; 500 ms by default; above: refused.
----@field reload_grace? tidewire.duration For handlers to end when a reload migrates states; 5 s by default; then: refused.
+---@field reload_grace? tidewire.duration For handlers to end when states are migrated; 5 s by default; then: refused.
 ---@field reload_watch? tidewire.duration Errors roll a reload back by themselves so long; 30 s by default.
 ---@field drain? tidewire.duration At the end, for connections to close; 30 s by default, 0: at once; then they are cut.

@@ -92,7 +92,11 @@ void vm_watch(struct vm *vm, void (*changed)(void *context, const struct vm_tall
 /* Loads the app of the command that vm_command has read from the disk, as a worker would, and
  * appends its sources to `bundle`, and to `report` in JSON what has come of it
  * (lua/tidewire/bundle/collect.lua). false: the report tells why there is no bundle. For a child
- * process of its own, without a loop: the app may not end, or end the process. */
+ * process of its own, without a loop: the app may not end, or end the process.
+ *
+ * The process ends with the status VM_STUCK when the app neither ends nor can be interrupted: it is
+ * in a C function, or in a finalizer. */
+#define VM_STUCK 3
 bool vm_collect(struct vm *vm, struct buf *bundle, struct buf *report);
 
 /* When no connection is left: waits up to `within` ms for handlers that are suspended, such as a

@@ -39,7 +39,10 @@ bool vm_collect(struct vm *vm, struct buf *bundle, struct buf *report)
         "loaded; the log tells why\",\"watch\":[]}";
     struct collect c = {bundle, report, false};
     size_t bundled = bundle->len, reported = report->len;
-    if (vm_protected(vm, body, &c))
+    vm->collecting = true;
+    bool ended = vm_protected(vm, body, &c);
+    vm->collecting = false;
+    if (ended)
         return c.made;
     bundle->len = bundled;
     report->len = reported;

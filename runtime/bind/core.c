@@ -128,27 +128,6 @@ static int l_network(lua_State *L)
     return 1;
 }
 
-/* install{ app =, limits =, routes = }: the only generation there is */
-static int l_install(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    lua_pushinteger(L, 1);
-    lua_setfield(L, 1, "number");
-    lua_pushinteger(L, 1);
-    lua_setfield(L, 1, "state_version");
-    lua_newtable(L);
-    lua_setfield(L, 1, "record");
-    int results = generation_make(L);
-    if (results != 1)
-        return results;
-    lua_getfield(L, -1, "commit");
-    lua_insert(L, -2);
-    lua_call(L, 1, 0);
-    lua_pushboolean(L, true);
-    return 1;
-}
-
 static int open_module(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"now", l_now},
@@ -164,7 +143,6 @@ static int open_module(lua_State *L)
                                          {"generation", generation_make},
                                          {"generations", generation_list},
                                          {"on_generation", generation_on_switch},
-                                         {"install", l_install},
                                          {"hold", hold_set},
                                          {"quiet", hold_quiet},
                                          {"states", sweep_states},

@@ -1,6 +1,7 @@
 /* fn runs in a coroutine of its own. When it fails, and be it for want of memory, its calls and
  * their local variables are still there to be told. */
 #include "bind/limited.h"
+#include "bind/bind.h"
 
 #include <math.h>
 #include <signal.h>
@@ -66,14 +67,20 @@ static void on_stuck(int number)
     _exit(1);
 }
 
+static void on_stuck_scout(int number)
+{
+    (void)number;
+    _exit(VM_STUCK);
+}
+
 struct watchdog {
     struct sigaction action;
     struct itimerval timer;
 };
 
-static void watchdog_start(struct watchdog *before, lua_Number seconds)
+static void watchdog_start(const struct vm *vm, struct watchdog *before, lua_Number seconds)
 {
-    struct sigaction action = {.sa_handler = on_stuck};
+    struct sigaction action = {.sa_handler = vm->collecting ? on_stuck_scout : on_stuck};
     struct itimerval timer = {0};
     lua_Number stuck = fmin(fmax(seconds * STUCK, STUCK_SECONDS), 1e6);
     timer.it_value.tv_sec = (time_t)stuck;
@@ -349,7 +356,7 @@ int limited_call(lua_State *L)
     int args = lua_gettop(L) - 3;
     lua_State *co = make_coroutine(L, args);
     luaL_checkstack(L, 8, NULL);
-    watchdog_start(&before, limit.seconds);
+    watchdog_start(vm_of(L), &before, limit.seconds);
     int results = run(L, co, args + 1, &limit);
     watchdog_stop(&before);
     if (results < 0) {

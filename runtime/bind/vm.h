@@ -62,6 +62,7 @@ struct vm {
     lua_State *L;        /* main thread: holds the registry, never runs the app */
     struct heap heap;    /* its memory */
     struct limit *limit; /* of the limited call that runs now (limited.c), or NULL */
+    bool collecting;     /* within vm_collect */
     struct loop *loop;
     const struct log *log;
     struct conn_set *conns;

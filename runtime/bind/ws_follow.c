@@ -22,7 +22,7 @@ static void close_parked(struct ws *w)
     w->active = w->receiver;
     task_close(w->receiver);
     w->restart = true;
-    w->seen = 0; /* even if it comes back to the code that it was with */
+    w->seen = 0; /* it is to follow also when it comes back to the code that it was with */
 }
 
 static bool lacks_run(const struct ws *w, const struct binding *b)
@@ -39,6 +39,7 @@ bool ws_follow(struct ws *w, const struct binding *b)
         close_parked(w);
     if (!ws_migrate(w, b)) {
         w->failed = b->serial;
+        w->seen = 0;
         return false;
     }
     bool lacks = lacks_run(w, b);

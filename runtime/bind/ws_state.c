@@ -77,13 +77,13 @@ int ws_get_state(lua_State *L)
 
 /* --- what was replaced ------------------------------------------------------------------------ */
 
-/* Is there an older version to come back to? */
+/* Is there an older form to come back to, or is that on its way? */
 static bool may_come_back(const struct ws *w)
 {
     const struct vm *vm = w->vm;
     for (const struct list *n = vm->generations.next; n != &vm->generations; n = n->next) {
         const struct generation *g = list_entry(n, struct generation, node);
-        if (g->kept && g->state_version < w->state_version)
+        if ((g->kept || generation_serves(g)) && g->state_version < w->state_version)
             return true;
     }
     return false;

@@ -246,6 +246,12 @@ bool change_is_busy(const struct change *c)
     return c->phase != CHANGE_IDLE;
 }
 
+const char *change_phase_name(const struct change *c)
+{
+    static const char *const names[] = {"idle", "read", "prepare", "barrier", "commit"};
+    return names[c->phase];
+}
+
 void change_stop(struct master *m)
 {
     struct change *c = m->changing;

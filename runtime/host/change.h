@@ -71,6 +71,7 @@ void change_free(struct change *c); /* one that is zero is free */
 /* Another attempt, after all that is asked for already. Does not begin within this call. */
 void change_start(struct change *c);
 bool change_is_busy(const struct change *c); /* an attempt is under way */
+const char *change_phase_name(const struct change *c);
 
 /* From `begin`, or later. `file` for the workers is closed by change_go (-1: none); `order` is one
  * line, allocated, and freed here (NULL: none). */

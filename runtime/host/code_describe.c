@@ -18,6 +18,8 @@ json_t *code_describe(const struct master *m)
     json_t *told =
         json_pack("{s:I, s:I, s:s}", "version", (json_int_t)(now ? now->number : 0), "previous",
                   (json_int_t)(before ? before->number : 0), "state", state_of(c));
+    if (told && change_is_busy(&c->change))
+        json_object_set_new(told, "phase", json_string(change_phase_name(&c->change)));
     if (told && now)
         json_object_set_new(told, "since", json_real(now->since));
     if (told && c->versions.canary) {

@@ -106,6 +106,10 @@ static json_t *failure_of(const struct scout *s, int status)
     else if (WIFSIGNALED(status))
         snprintf(message, sizeof message, "the app's load was ended by signal %d (%s)",
                  WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) == VM_STUCK)
+        snprintf(message, sizeof message,
+                 "the app's load does not end, and cannot be interrupted: it is in a C function "
+                 "(such as string.find) or in a finalizer (__gc)");
     else
         snprintf(message, sizeof message, "the app's load has ended the process with status %d",
                  WEXITSTATUS(status));

@@ -40,7 +40,7 @@ describe("tidewire reload", function()
         assert.equal("version 8 is a canary for 10% of the connections; it will serve all when it has stayed healthy\n",
             out:match("\n(.*)$"))
         assert.same({ v = 1, command = "reload", canary = 10, wait = true }, running.asked[1].request)
-        assert.equal(300, running.asked[1].seconds)
+        assert.equal(86400, running.asked[1].seconds)
         reload("--canary=99", "--force")
         assert.same({ v = 1, command = "reload", canary = 99, force = true }, running.asked[2].request)
         assert.equal(90, running.asked[2].seconds)

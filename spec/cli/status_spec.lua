@@ -38,7 +38,7 @@ describe("tidewire status", function()
     it("shows the app, its version, its workers and where it listens", function()
         assert.same({
             "tidewire 0.1.0  pid 7, up 2 days, apps/chat",
-            "version 8 since 75 s",
+            "version 8 for 75 s",
             "worker 0  ready, pid 8, up 2 min, 1,000 connections",
             "worker 1  down",
             "listening ws://x:1",
@@ -48,10 +48,13 @@ describe("tidewire status", function()
 
     it("shows a version that is on trial", function()
         running.answer.code.state = "watching"
-        assert.equal("version 8 since 75 s, watched for errors; before it version 7", lines()[2])
-        running.answer.code.state, running.answer.code.share = "canary", 10
-        assert.equal("version 8 for 10% of the connections since 75 s (canary); version 7 for the others", lines()[2])
-        running.answer.code = { version = 0, state = "stable" }
+        assert.equal("version 8 for 75 s, watched for errors; before it version 7", lines()[2])
+        running.answer.code.previous = 0
+        assert.equal("version 8 for 75 s, watched for errors", lines()[2])
+        local code = running.answer.code
+        code.state, code.canary, code.share = "canary", 9, 10
+        assert.equal("version 8 for 75 s; beside it version 9, a canary, for 10% of the connections", lines()[2])
+        running.answer.code = { version = 0, previous = 0, state = "starting" }
         assert.equal("no version serves yet", lines()[2])
     end)
 
@@ -69,7 +72,11 @@ describe("tidewire status", function()
                     { kind = "timer", what = "timer" },
                 },
             },
-            { version = 6, role = "kept", connections = 0, pins = {}, pins_total = 0 },
+            { version = 5, role = "kept", connections = 0, pins = {}, pins_total = 0 },
+            {
+                version = 6, role = "kept", connections = 0, pins_total = 1,
+                pins = { { kind = "task", what = "task" } },
+            },
             { version = 7, role = "current", connections = 5, pins = {}, pins_total = 0 },
         }
         assert.same({
@@ -78,9 +85,10 @@ describe("tidewire status", function()
             "    message of /chat/:room at chat.lua:31 (connection a1), for 12 s",
             "    timer",
             "    and 1,000 more",
-            "  version 6  kept for a rollback, no connections",
+            "  version 6  kept for a rollback",
+            "    task",
             "worker 1  down",
-        }, table.move(lines(), 3, 9, 1, {}))
+        }, table.move(lines(), 3, 10, 1, {}))
     end)
 
     it("shows certificates", function()

@@ -59,7 +59,7 @@ function methods:keep(on)
 end
 
 function methods:pins(n)
-    local pinned = self.pinned or (self.tasks + self.connections > 0 and { { kind = "task" } }) or {}
+    local pinned = self.pinned or (self.tasks + self.connections > 0 and { { kind = "task", what = "spawn" } }) or {}
     return table.move(pinned, 1, math.min(n or #pinned, #pinned), 1, {}), #pinned
 end
 

@@ -186,8 +186,8 @@ class Terminal:
 
     def close(self):
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            os.killpg(self.process.pid, signal.SIGCONT)
+            for which in signal.SIGTERM, signal.SIGHUP, signal.SIGCONT:  # a shell ignores the first one
+                os.killpg(self.process.pid, which)
             deadline = time.monotonic() + 30
             while self.process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)

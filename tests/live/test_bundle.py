@@ -48,7 +48,8 @@ def names(folder, paths):
 def test_what_is_in_it(tmp_path):
     source = "local a = require 'a'\nreturn { message = function() require 'late' end, open = a }"
     app = write_app(tmp_path / "app", source, files={
-        "a.lua": "return print", "late.lua": "return require 'later'", "later.lua": "return 1", "other.lua": "return 2"})
+        "a.lua": "return print", "late.lua": "return require 'later'", "later.lua": "return 1",
+        "other.lua": "return 2"})
     report, opened = collect(tmp_path, app)
     assert report["ok"] and report["hash"] == opened["hash"] and report["state_version"] == 1
     assert names(app.parent, opened["loaded"]) == ["a.lua", "app.lua"]
@@ -167,8 +168,8 @@ def public():
     ("lib", "local a = require 'lib.a' return { message = a }", "cannot open {}/lib/a.lua: Permission denied: the"),
     ("lib", "return { message = function() require 'lib.a' end }", "cannot open {}/lib/a.lua: Permission denied: the"),
     ("lib", "return { message = function(_, name) require(name) end }",
-     "cannot read the folder {0}/lib: Permission denied (let the user that runs tidewire read it, or move it out of the "
-     "app's folder); it is read because {0}/app.lua:7 requires modules by names that are computed"),
+     "cannot read the folder {0}/lib: Permission denied (let the user that runs tidewire read it, or move it out of "
+     "the app's folder); it is read because {0}/app.lua:7 requires modules by names that are computed"),
     ("app.lua", HANDLER, "cannot open {}/app.lua: Permission denied"),
     (".", HANDLER, "cannot open {}: Permission denied"),
 ])
@@ -188,13 +189,36 @@ def test_folders_that_a_name_cannot_reach_may_be_closed(public):
     assert done.returncode == 0, done
 
 
+def test_a_worker_reads_no_module_from_the_disk(live, tmp_path):
+    """Neither one that has changed or gone since, nor one that has come."""
+    server = live("""
+        return { message = function(ws, name)
+            local ok, value = pcall(require, name)
+            ws:send(tostring(value))
+        end }""", files={"late.lua": "return 'as it was'", "other.lua": "return 'another'"})
+    peer = server.open()
+    (tmp_path / "app" / "late.lua").write_text("return 'changed'")
+    (tmp_path / "app" / "other.lua").unlink()
+    (tmp_path / "app" / "new.lua").write_text("return 'new'")
+    for name, answer in ("late", "as it was"), ("other", "another"):
+        peer.text(name)
+        assert peer.message() == answer
+    peer.text("new")
+    assert "module `new` is not in version 1, which has what was there when it was read" in peer.message()
+
+
 def test_local_variables_in_dev(tmp_path):
     """Those of the place of the error, in a coroutine that has failed for want of memory too."""
-    source = "local function fail(port, name)\\n  local t = { port, name }\\n  error 'no'\\nend\\nfail(80, 'x\\ty')"
-    app = write_app(tmp_path / "app", source.replace("\\n", "\n"))
+    app = write_app(tmp_path / "app", """
+        local function fail(port, name)
+            local t = { port, name }
+            error "no"
+        end
+        fail(80, "x\\ty")""")
     report, opened = collect(tmp_path, app, dev=True)
-    assert opened is False and report["phase"] == "load" and report["line"] == 9
-    assert '\nlocal variables:\n    port = 80\n    name = "x\\ty"\n    t = { 80, "x\\ty" }\n' in report["text"], report["text"]
+    assert opened is False and report["phase"] == "load" and report["line"] == 10
+    shown = '\nlocal variables:\n    port = 80\n    name = "x\\ty"\n    t = { 80, "x\\ty" }\n'
+    assert shown in report["text"], report["text"]
     assert "local variables" not in collect(tmp_path, app)[0]["text"]
     app = write_app(tmp_path / "app", "local port = 80\nlocal s = ('x'):rep(1 << 30)")
     text = collect(tmp_path, app, dev=True)[0]["text"]

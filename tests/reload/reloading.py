@@ -117,7 +117,7 @@ class ReloadServer(LiveServer):
         """number -> what `versions` tells of it"""
         return {v["version"]: v for v in self.ask("versions")["versions"]}
 
-    def command(self, name, *args):
+    def cli(self, name, *args):
         """A command of the command line on this app: its exit status, stdout and stderr."""
         return run_command(name, *args, self.folder)
 

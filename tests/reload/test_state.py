@@ -8,7 +8,7 @@ from reloading import check_refusal, config, full, says
 
 KEEPER = """
 local Room = { __index = {} }
-function Room.__index.name() return "VERSION" end
+function Room.__index.name(room) return "VERSION " .. tostring(room) end
 local function other() end
 local handler = {
     message = function(ws, data)

@@ -9,18 +9,17 @@ local function code_lines(code, now, add)
     if not code then
         return
     end
-    local since = code.since and words.duration(math.max(0, now - code.since))
-    if code.state == "canary" then
-        add(("version %d for %d%% of the connections since %s (canary); version %d for the others"):format(
-            code.version, code.share, since, code.previous))
-    elseif code.state == "watching" then
-        add(("version %d since %s, watched for errors; before it version %d"):format(code.version, since,
-            code.previous))
-    elseif code.version > 0 then
-        add(("version %d since %s"):format(code.version, since))
-    else
-        add "no version serves yet"
+    local text = "no version serves yet"
+    if code.version > 0 then
+        text = ("version %d for %s"):format(code.version, words.duration(math.max(0, now - code.since)))
     end
+    if code.state == "watching" then
+        text = text .. ", watched for errors"
+            .. (code.previous > 0 and ("; before it version %d"):format(code.previous) or "")
+    elseif code.state == "canary" then
+        text = text .. ("; beside it version %d, a canary, for %d%% of the connections"):format(code.canary, code.share)
+    end
+    add(text)
 end
 
 -- "message of /chat/:room at chat.lua:31, for 12 s"
@@ -36,9 +35,17 @@ local function pin_line(pin)
     return pin.seconds and ("%s, for %s"):format(text, words.duration(pin.seconds)) or text
 end
 
+-- One that is only kept is told by `versions`.
+local function is_of_interest(generation)
+    return generation.role == "old" or generation.role == "canary"
+        or generation.role == "kept" and (generation.connections > 0 or (generation.pins_total or 0) > 0)
+end
+
 local function generation_lines(generation, add)
     local role = generation.role == "kept" and "kept for a rollback" or generation.role
-    add(("  version %d  %s, %s"):format(generation.version, role, words.count(generation.connections, "connection")))
+    local connections = generation.connections > 0
+        and ", " .. words.count(generation.connections, "connection") or ""
+    add(("  version %d  %s%s"):format(generation.version, role, connections))
     for _, pin in ipairs(generation.pins or {}) do
         add("    " .. pin_line(pin))
     end
@@ -59,7 +66,7 @@ local function worker_lines(worker, code, add)
         words.duration(worker.uptime), version, words.count(worker.connections, "connection"),
         worker.answers == false and ", does not answer" or ""))
     for _, generation in ipairs(worker.generations or {}) do
-        if generation.role ~= "current" and generation.role ~= "prepared" then
+        if is_of_interest(generation) then
             generation_lines(generation, add)
         end
     end

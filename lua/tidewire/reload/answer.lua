@@ -31,19 +31,15 @@ local function seconds(n)
     return n < 10 and ("%.1f s"):format(n) or ("%.0f s"):format(n)
 end
 
--- One of gen:pins() or core.quiet() in a line: "handler message of /chat/:room at chat.lua:31, for 12 s".
+-- One of gen:pins() or core.quiet() in a line: "message of /chat/:room at chat.lua:31 (connection ...), for 12 s".
 local function describe(pin)
-    local out = { pin.kind }
-    if pin.what then
-        out[#out + 1] = pin.what
+    local line = pin.kind == "handler" and pin.what or ("%s %s"):format(pin.kind, pin.what)
+    if pin.where then
+        line = ("%s at %s"):format(line, pin.where)
     end
     if pin.id then
-        out[#out + 1] = "of connection " .. pin.id
+        line = ("%s (connection %s)"):format(line, pin.id)
     end
-    if pin.where then
-        out[#out + 1] = "at " .. pin.where
-    end
-    local line = table.concat(out, " ")
     return pin.seconds and ("%s, for %s"):format(line, seconds(pin.seconds)) or line
 end
 

@@ -123,25 +123,37 @@ local function handler_in(record, entry)
     return nil
 end
 
---- The same for a connection's state, as an entry of core.states: a change, or nil. The core does it at the
--- connection's next event.
+local function of_connection(entry, name, fn, argument, by)
+    return fn and new {
+        name = name, place = ("%s: %s"):format(by.generation.file, entry.pattern), fn = fn, argument = argument,
+        by = by, may_be_nil = true,
+    } or nil
+end
+
+-- What the connection keeps is put back, if it is still there.
+local function connection_back(attempt, entry)
+    local live, record = attempt.live, attempt.record
+    local handler, replaced = entry.handler or {}, live.replaced
+    local is_kept = attempt.order.rollback and replaced and replaced.state_version == record.state_version
+    if handler.migrate and not handler.downgrade and not is_kept then
+        return nil, answer.text(("%s no downgrade of %s"):format(versions(live.current, record), entry.pattern), {
+            "declare downgrade(state, to) in the handler beside migrate",
+        })
+    end
+    return of_connection(entry, "downgrade", handler.downgrade, record.state_version, live.current)
+end
+
+--- The same for a connection's state, as an entry of core.states: nil; a change; or nil, a whole message and details.
+-- The core does it at the connection's next event.
 function migration.of_connection(attempt, entry)
     local record = attempt.record
     local handler = handler_in(record, entry)
     if not handler or entry.version == record.state_version then
         return nil
+    elseif entry.version > record.state_version then
+        return connection_back(attempt, entry)
     end
-    local forward = entry.version < record.state_version
-    local by = forward and record or attempt.live.current
-    local fn = handler.migrate
-    if not forward then
-        fn = entry.handler and entry.handler.downgrade
-    end
-    return fn and new {
-        name = forward and "migrate" or "downgrade",
-        place = ("%s: %s"):format(by.generation.file, entry.pattern), fn = fn,
-        argument = forward and entry.version or record.state_version, by = by, may_be_nil = true,
-    } or nil
+    return of_connection(entry, "migrate", handler.migrate, entry.version, record)
 end
 
 return migration

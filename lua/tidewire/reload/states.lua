@@ -123,8 +123,11 @@ function states.check(attempt)
         return nil, text, details
     end
     return each_connection(pace, function(entry, about)
-        if migration.of_connection(attempt, entry) then
+        local change, why, more = migration.of_connection(attempt, entry)
+        if change then
             return true
+        elseif why then
+            return nil, why, more
         end
         return check_plain(entry.state, "ws.state", record, pace, about)
     end)
