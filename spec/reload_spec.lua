@@ -191,8 +191,8 @@ describe("a reload", function()
             "    version 1: message of /chat/:room at chat.lua:31 (connection w1-7), for 12 s",
             "    version 2: timer after at app.lua:9, for 0.5 s",
             "    version 2: task spawn",
-            "    an old version goes when what it still serves has ended; --force closes these connections (1012) and "
-                .. "drops these tasks",
+            "    an old version goes when what it still serves has ended; --force ends the oldest: its connections "
+                .. "are closed (1012), its tasks dropped",
             "    what goes on for ever belongs into `timers` of the manifest, which each version takes over",
             "",
         }, "\n"), answer.text)
@@ -200,7 +200,10 @@ describe("a reload", function()
         assert.is_false(v:prepare(5, "return }", { force = true }).ok)
         assert.equal("1 old, 2 old, 3 kept, 4 current", v:roles())
         assert.is_true(v:prepare(5, app(), { force = true }).ok)
-        assert.equal("2 old, 3 kept, 4 current, 5 prepared", v:roles())
+        assert.equal("1 old, 2 old, 3 kept, 4 current, 5 prepared", v:roles())
+        v.reload.abandon {}
+        assert.equal("1 old, 2 old, 3 kept, 4 current", v:roles())
+        assert.is_true(v:prepare(5, app(), { force = true }).ok)
         v:commit(5)
         assert.equal("2 old, 3 old, 4 kept, 5 current", v:roles())
     end)

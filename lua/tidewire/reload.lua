@@ -99,6 +99,7 @@ function reload.commit(order)
         return not_prepared(order, "commit")
     end
     local record, share = attempt.record, order.share or 100
+    prepare.make_room()
     if share < 100 and record ~= live.current then
         commit.share(live, record, share)
     else

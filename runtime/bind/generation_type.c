@@ -148,14 +148,23 @@ static struct generation *push_new(lua_State *L)
     return *self;
 }
 
-/* generation{ number =, state_version =, app =, routes =, limits =, record =, loaded = }: it; or
- * nil, message, and the index of the route that is wrong. */
+/* May another one be made? `force`: one more than may live, because its commit will end one. */
+static bool has_room(lua_State *L, const struct vm *vm)
+{
+    lua_getfield(L, 1, "force");
+    bool force = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return force || !generation_is_full(vm);
+}
+
+/* generation{ number =, state_version =, app =, routes =, limits =, record =, loaded =, force = }:
+ * it; or nil, message, and the index of the route that is wrong. */
 int generation_make(lua_State *L)
 {
     struct vm *vm = vm_of(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    if (generation_is_full(vm)) {
+    if (!has_room(L, vm)) {
         lua_pushnil(L);
         lua_pushliteral(L, "too many generations live already");
         return 2;

@@ -283,8 +283,20 @@ void code_first_failed(struct master *m, const char *why)
     a->first_failure = strdup(why);
 }
 
+/* Of a text for a terminal: without the program's name. */
+static const char *first_line(const char *text, char *line, size_t size)
+{
+    static const char name[] = "tidewire: ";
+    if (!text || !*text)
+        return "the first worker has ended before it was ready";
+    text += strncmp(text, name, sizeof name - 1) == 0 ? sizeof name - 1 : 0;
+    snprintf(line, size, "%.*s", (int)strcspn(text, "\n"), text);
+    return line;
+}
+
 void code_first_ended(struct master *m)
 {
+    char line[CHANGE_ERROR];
     struct code *c = m->code;
     if (!is_starting(c))
         return;
@@ -292,7 +304,7 @@ void code_first_ended(struct master *m)
     c->versions.current = NULL; /* it is the only one */
     version_free(c->attempt.target);
     c->attempt.target = NULL;
-    change_fail(&c->change, "the app does not start");
+    change_fail(&c->change, first_line(c->attempt.first_failure, line, sizeof line));
 }
 
 json_t *code_boot_order(const struct master *m, int *bundle)

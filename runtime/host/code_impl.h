@@ -65,6 +65,7 @@ struct code {
         unsigned previous;   /* the current version until the commit */
         json_t *report;      /* the scout's */
         json_t *refusal;     /* the first worker's that says no */
+        const char *phase;   /* of a refusal that is none of the workers' or the scout's; or NULL */
         char *first_failure; /* the first worker's whole message */
         json_t *phases;
         double pause;

@@ -98,6 +98,8 @@ static const char *phase_of(const struct code *c)
     const struct attempt *a = &c->attempt;
     if (c->master->stopping)
         return "stopping";
+    if (a->phase)
+        return a->phase;
     if (a->first_failure || (!a->target && json_is_true(json_object_get(a->report, "ok"))))
         return "start";
     if (a->wish->what == CODE_ROLL || a->wish->what == CODE_UNDO)

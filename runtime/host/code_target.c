@@ -54,8 +54,19 @@ static bool may_be_canary(struct code *c, const struct version *v)
         "a canary shares the state: version %u has state_version %lld, what is on the disk has "
         "%lld",
         c->versions.current->number, (long long)now, (long long)v->state_version);
+    c->attempt.phase = "canary";
     change_fail(&c->change, why);
     return false;
+}
+
+static bool is_in_quarantine(struct code *c, const struct version *v)
+{
+    if (!c->attempt.wish->asked.watcher || !code_is_quarantined(c, v->hash))
+        return false;
+    c->attempt.phase = "quarantine";
+    change_fail(&c->change,
+                "this version was rolled back by itself; only by hand it is taken again");
+    return true;
 }
 
 /* The first version: its first worker shows whether the app can start at all. */
@@ -67,10 +78,8 @@ static void start_first(struct code *c)
     c->versions.current = a->target;
     a->fresh = false;
     a->starting = true;
-    if (child_start(&m->children[0]))
-        return;
-    a->starting = false;
-    change_fail(&c->change, "cannot start a worker");
+    if (!child_start(&m->children[0]))
+        code_first_ended(m);
 }
 
 /* What was read serves already, for all connections or for some. true: there is nothing to load. */
@@ -118,8 +127,8 @@ void code_on_scout(struct master *m, const json_t *report, int bundle, size_t by
         start_first(c);
     else if (is_known(c))
         return;
-    else if (a->wish->asked.watcher && code_is_quarantined(c, a->target->hash))
-        change_fail(&c->change, "this was rolled back; only by hand it is taken again");
+    else if (is_in_quarantine(c, a->target))
+        return;
     else if (may_be_canary(c, a->target))
         ask_workers(c);
 }

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SECOND_LOOK 1000 /* ms */
+
 extern char **environ;
 
 struct dev {
@@ -25,6 +27,8 @@ struct dev {
     bool by_key;     /* a person has asked for it */
     bool is_look;    /* no file has changed: it may find what is known already */
     bool again;      /* something has changed meanwhile */
+    bool has_waited; /* since the last event, for the second look */
+    struct timer second_look;
     char *shown;     /* the failure that stands on the screen; NULL: none */
     int watch_error; /* that was told */
 };
@@ -50,7 +54,11 @@ static void ask(struct dev *d, bool by_key, bool is_look)
 
 static void on_changed(void *context, enum file_watch_cause cause)
 {
-    ask(context, false, cause == FILE_WATCH_NEW);
+    struct dev *d = context;
+    if (cause == FILE_WATCH_CHANGED)
+        loop_timer_cancel(d->m->loop, &d->second_look);
+    d->has_waited = false;
+    ask(d, false, cause == FILE_WATCH_NEW);
 }
 
 /* --- watching --------------------------------------------------------------------------------- */
@@ -163,11 +171,32 @@ static void tell_outcome(struct dev *d, const struct code_outcome *o, bool is_ou
     }
 }
 
+/* A mistake in a file that is being saved just now: the next attempt will tell. Who had begun to
+ * save before the file was watched may not be seen, and has a second more. */
+static bool is_half(struct dev *d, const struct code_outcome *o, bool is_ours)
+{
+    if (!is_ours || o->ok || d->by_key)
+        return false;
+    if (d->again || file_watch_is_due(d->watch))
+        return true;
+    if (!d->is_look || d->has_waited)
+        return false;
+    loop_timer_set(d->m->loop, &d->second_look, SECOND_LOOK);
+    d->has_waited = true;
+    return true;
+}
+
+static void on_second_look(struct timer *t)
+{
+    ask(list_entry(t, struct dev, second_look), false, true);
+}
+
 static void on_outcome(void *context, const struct code_outcome *o)
 {
     struct dev *d = context;
     bool is_ours = d->ticket && o->ticket == d->ticket;
-    tell_outcome(d, o, is_ours);
+    if (!is_half(d, o, is_ours))
+        tell_outcome(d, o, is_ours);
     if (is_ours)
         d->ticket = 0;
     if (o->watch)
@@ -277,6 +306,7 @@ struct dev *dev_open(struct master *m)
     if (!d)
         return NULL;
     d->m = m;
+    d->second_look.fire = on_second_look;
     tell_init(&d->tell);
     d->watch = file_watch_new(m->loop, FILE_WATCH_QUIET, on_changed, d);
     if (!d->watch) {
@@ -294,6 +324,7 @@ void dev_leave(struct dev *d)
 {
     if (!d)
         return;
+    loop_timer_cancel(d->m->loop, &d->second_look);
     terminal_leave(d->terminal);
     file_watch_free(d->watch);
     free(d->shown);

@@ -478,3 +478,9 @@ bool file_watch_set(struct file_watch *w, const char *const *folders, size_t fol
     errno = kept ? w->error : ENOMEM;
     return errno == 0;
 }
+
+bool file_watch_is_due(struct file_watch *w)
+{
+    on_readable(w); /* also what has just come */
+    return w->first > 0;
+}

@@ -9,10 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILE_WATCH_QUIET 200  /* ms without an event until a change is told ... */
-#define FILE_WATCH_WRITING 10 /* ... times this while a file is open that has been written to ...  \
-                               */
-#define FILE_WATCH_LONGEST 25 /* ... or times this, when changes never pause */
+/* ms without an event until a change is told; so many times that while a file is open that has been
+ * written to; and so many times that when changes never pause */
+#define FILE_WATCH_QUIET 200
+#define FILE_WATCH_WRITING 10
+#define FILE_WATCH_LONGEST 25
 
 enum file_watch_cause {
     FILE_WATCH_CHANGED, /* something has happened to a file, or on the way to one */
@@ -41,5 +42,9 @@ void file_watch_free(struct file_watch *w);
  * false: not all of it is watched; errno tells why (ENOSPC: the user's limit of watches). */
 bool file_watch_set(struct file_watch *w, const char *const *folders, size_t folder_count,
                     const char *const *files, size_t file_count);
+
+/* Has something happened that is not told yet? Then what was read meanwhile may be half a change.
+ */
+bool file_watch_is_due(struct file_watch *w);
 
 #endif

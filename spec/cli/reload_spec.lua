@@ -57,16 +57,23 @@ describe("tidewire reload", function()
     it("tells that nothing has changed", function()
         running.answer.unchanged, running.answer.version, running.answer.changed = true, 7, {}
         assert.same({ 0, "nothing has changed; version 7 serves\n", "" }, { reload() })
+        running.answer.state = "canary"
+        assert.same({ 0, "nothing has changed; version 7 is the canary\n", "" }, { reload() })
     end)
 
     it("tells of certificates that were read too", function()
         running.answer.certificates = { { file = "a.pem", names = "a.example", ["until"] = "2030-01-02" } }
         assert.equal("new certificates are in use\n  a.pem: a.example, until 2030-01-02\n",
             select(2, reload()):match("errors\n(.*)$"))
-        running.answer = { v = 1, ok = true, certificates = running.answer.certificates }
+        local certificates = running.answer.certificates
+        running.answer.certificates, running.answer.certificates_error = nil, "a.pem: cannot read it"
+        running.answer.warning = "worker 1 is busy"
+        assert.equal("worker 1 is busy\nthe certificates stay as they are: a.pem: cannot read it\n",
+            select(2, reload()):match("errors\n(.*)$"))
+        running.answer = { v = 1, ok = true, certificates = certificates }
         assert.same({ 0, "new certificates are in use\n  a.pem: a.example, until 2030-01-02\n", "" },
             { reload "--certificates" })
-        assert.same({ v = 1, command = "certificates" }, running.asked[2].request)
+        assert.same({ v = 1, command = "certificates" }, running.asked[3].request)
     end)
 
     it("fails with the whole report, the phase, and what serves", function()

@@ -22,7 +22,7 @@ describe("tidewire run", function()
 
     it("makes a plan; the app itself is loaded by the workers", function()
         assert.same({
-            command = "run", app = dir.path, workers = 1, log = "info", proxies = {},
+            command = "run", app = dir.path, root = dir.path, workers = 1, log = "info", proxies = {},
             listen = { { url = "ws://127.0.0.1:8080", text = "default" } },
             control = dir.path .. "/.tidewire.sock", control_asked = false,
             settings = {
@@ -38,6 +38,7 @@ describe("tidewire run", function()
             limits = {
                 body = 1048576, drain = 30, handshake = 10, handshakes_per_address = 1024, head = 16384, headers = 100,
                 handshakes_per_second = 0, lag = 0.25, load = 0.5, reassembly = 268435456,
+                reload_grace = 5, reload_watch = 30,
             },
         }, (run(dir.path)))
     end)

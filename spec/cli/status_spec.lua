@@ -54,6 +54,8 @@ describe("tidewire status", function()
         local code = running.answer.code
         code.state, code.canary, code.share = "canary", 9, 10
         assert.equal("version 8 for 75 s; beside it version 9, a canary, for 10% of the connections", lines()[2])
+        code.state, code.phase = "stable", "prepare"
+        assert.equal("version 8 for 75 s; a change is under way (prepare)", lines()[2])
         running.answer.code = { version = 0, previous = 0, state = "starting" }
         assert.equal("no version serves yet", lines()[2])
     end)

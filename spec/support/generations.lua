@@ -93,7 +93,7 @@ function generations.add(core)
         end
         if core.refuse_install then
             return nil, table.unpack(core.refuse_install)
-        elseif count >= 4 then
+        elseif count >= 4 and not what.force then
             return nil, "4 generations live already"
         end
         local gen = setmetatable({

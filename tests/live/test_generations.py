@@ -53,7 +53,7 @@ def test_suspended_handler_ends_in_its_own_code(server):
     [pin], total = server.do("return gens[1]:pins()")
     assert total == 1 and pin["kind"] == "handler" and pin["what"] == "message of /" and pin["where"] == "v1:4", pin
     assert pin["seconds"] >= 0 and pin["id"]
-    server.do("getmetatable('').__index.released = true; _G.released = true")
+    server.do("_G.released = true")
     assert [slow.message(), slow.message()] == ["1wait", "2next"]
     server.wait_roles(v2="current")
 
@@ -62,11 +62,11 @@ def test_what_is_spawned_or_timed_pins_its_generation(server):
     server.serve(1, """
     return { ["/"] = { message = function(ws, data)
         tidewire.spawn(function() while not released do tidewire.sleep(0.005) end note("spawned", version) end)
-        timer = tidewire.after(3600, print)
-        modules.timer = ws:after(3600, function() end)
-        rawset(_G, "timer", timer)
-    end } }""".replace("timer = tidewire", "local timer = tidewire"))
-    server.open().text("go")
+        rawset(_G, "timer", tidewire.after(3600, print))
+        ws:after(3600, function() end)
+        ws:send("set")
+    end } }""")
+    assert says(server.open(), "go") == "set"
     server.serve(2, ECHO)
     pins, total = server.do("return gens[1]:pins()")
     assert total == 3
@@ -566,6 +566,54 @@ def test_module_of_a_client_follows_and_others_stay(server):
     server.do("for _, ws in ipairs(others) do ws:close() end")
     server.wait_notes("module closed|2", "own closed|1")
     server.wait_roles(v2="current")
+
+
+RETURNING = """
+modules.bridge = {
+    open = function(ws) note("open", version, ws.reconnects) end,
+    message = function(ws, data) note(version, data) end,
+    close = function() note("close", version) error("in close", 0) end,
+}
+return { ["/"] = { message = function(ws)
+    assert(require("tidewire").connect(url, { handler = modules.bridge, reconnect = { min = 0.001, max = 0.002 } }))
+    ws:send("connected")
+end }, ["/other"] = { open = function(ws) rawset(_G, "other", ws) end } }"""
+
+
+def test_client_that_comes_back_follows_its_module(server):
+    server.do(f"_G.url = {server.url('/other')!r} _G.other = false")
+    server.serve(1, RETURNING)
+    assert says(server.open(), "") == "connected"
+    server.do("_G.other:close(1012)")
+    server.wait_notes("close|1", "open|1|1")  # also when `close` raises
+    server.serve(2, RETURNING)
+    server.wait_roles(v2="current")  # though what has made the connection was of the first one
+    server.do("_G.other:send('hello')")
+    server.wait_notes("2|hello")
+    server.do("_G.other:close(1012)")
+    server.wait_notes("close|2", "open|2|2")
+    assert server.notes == ["open|1|0", "close|1", "open|1|1", "2|hello", "close|2", "open|2|2"]
+
+
+def test_client_that_comes_back_during_a_barrier_waits_for_its_end(server, door):
+    there = door()
+    server.do(f"_G.url = {there.url()!r}")
+    server.serve(1, RETURNING)
+    peer = server.open()
+    peer.text("")
+    one = there.open()
+    assert peer.message() == "connected"
+    one.reset()
+    server.wait_notes("close|1")
+    server.do("core.hold(true)")
+    two = there.open()
+    while server.do("return core.hold(true)") == 0:
+        pass
+    assert server.notes == ["open|1|0", "close|1"]
+    server.serve(2, RETURNING)
+    two.say(TEXT, "hello")
+    server.do("core.hold(false)")
+    server.wait_notes("open|2|1", "2|hello")
 
 
 # --- calls of the runtime -------------------------------------------------------------------------

@@ -176,33 +176,64 @@ def test_too_many_generations(app, workers):
     wait_until(lambda: all(set(server.generations(i)) == {4, 5} for i in range(workers)))
 
 
-def test_force_closes_what_pins_old_versions(app, workers):
-    server = app(pins("one"), LATE, workers=workers)
-    stuck = server.open_on_each()
-    for peer in stuck:
+def fill_with_pins(server):
+    """Four versions, the first pinned by handlers, the others by tasks and timers. Returns their connections."""
+    groups = {"one": server.open_on_each()}
+    for peer in groups["one"]:
         peer.text("wait")
-    server.wait_notes(*["one waits"] * workers)
-    others, later = [], []
+    server.wait_notes(*["one waits"] * server.count)
     for word in WORDS[1:4]:
         server.write("app.lua", pins(word))
         server.reload()
-        for peer in (group := server.open_on_each()):
+        groups[word] = server.open_on_each()
+        for peer in groups[word]:
             assert says(peer, "spawn") == f"{word} spawn" and says(peer, "after") == f"{word} after"
-        (others if word != "four" else later).extend(group)
+    return groups
+
+
+def all_live(server, versions):
+    return all(set(server.generations(i)) == versions for i in range(server.count))
+
+
+def test_force_closes_what_pins_old_versions(app, workers):
+    """The oldest one goes, and no other."""
+    server = app(pins("one"), LATE, workers=workers)
+    groups = fill_with_pins(server)
     server.write("app.lua", pins("five"))
     server.refused("generations")
-    answer = server.reload(force=True)
-    assert answer["version"] == 5
-    for peer in stuck:
+    assert server.reload(force=True)["version"] == 5
+    for peer in groups["one"]:
         assert peer.closing()[0] == 1012
         peer.close(1012)
         assert peer.rest() == b""
-    assert [says(peer) for peer in others + later] == ["five ?"] * 3 * workers, "those are no handlers under way"
-    for worker in range(workers):
-        wait_until(lambda i=worker: set(server.generations(i)) <= {3, 4, 5})
+    wait_until(lambda: all_live(server, {2, 3, 4, 5}))
+    server.write("app.lua", pins("six"))
+    server.refused("generations")
+    assert server.reload(force=True)["version"] == 6
+    wait_until(lambda: all_live(server, {3, 4, 5, 6}))
     server.open_gate()
-    spawned = [peer.message() for peer in later]
-    assert spawned == ["four spawned"] * workers, "the version that is kept may end its tasks"
+    for word in "three", "four":
+        assert [peer.message() for peer in groups[word]] == [f"{word} spawned"] * workers
+    for _ in range(2):
+        assert [says(peer) for peer in groups["two"]] == ["six ?"] * workers, "its connections stay, its tasks are gone"
+    notes = server.finish()
+    assert len([note for note in notes if "|1012" in note]) == workers
+
+
+def test_force_that_comes_to_nothing_closes_nothing(app, workers):
+    """A version that is refused at any time before the commit has changed nothing, nor has a dry run."""
+    server = app(pins("one"), LATE, workers=workers)
+    groups = fill_with_pins(server)
+    server.write("app.lua", pins("five"))
+    server.reload(force=True, dry_run=True)
+    server.write("app.lua", "local tidewire = require 'tidewire' return tidewire.app { routes = { ['/'] = { open = print"
+                            " } }, state_version = 2, migrate = function() error 'no' end }")
+    server.refused("dry_run", force=True)
+    assert all_live(server, {1, 2, 3, 4})
+    server.open_gate()
+    assert [peer.message() for peer in groups["one"]] == ["one wait"] * workers
+    for word in "two", "three", "four":
+        assert [peer.message() for peer in groups[word]] == [f"{word} spawned"] * workers
 
 
 def test_tasks_and_timers_pin_their_version(app):

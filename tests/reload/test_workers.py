@@ -12,7 +12,7 @@ from reloading import check_refusal, echo, full, says
 
 NOTING = """
 local note = require "note"
-note("VERSION loads", require "pid")
+note("VERSION loads", (require "pid"))
 """ + echo("VERSION")
 
 
@@ -70,7 +70,7 @@ BARRIER = """
 local gate, note = require "gate", require "note"
 local handler = { message = function(ws, data)
     if data == "wait" then
-        note("waits", require "pid")
+        note("waits", (require "pid"))
         gate(ws.app, "gate")
     end
     ws.app.state.count = (ws.app.state.count or 0) + 1

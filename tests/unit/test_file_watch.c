@@ -268,6 +268,20 @@ static void half_written_files_are_not_waited_for_without_end(void **state)
     close(fd);
 }
 
+static void what_is_not_told_yet_is_due(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "echo 1 > a.lua");
+    set_new(f, root_only, NULL);
+    assert_false(file_watch_is_due(f->watch));
+    run(f, "touch log");
+    assert_false(file_watch_is_due(f->watch));
+    run(f, "echo 2 > a.lua"); /* no turn of the loop between */
+    assert_true(file_watch_is_due(f->watch));
+    assert_one(f);
+    assert_false(file_watch_is_due(f->watch));
+}
+
 struct writer {
     struct timer timer;
     struct fixture *f;
@@ -549,6 +563,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_written_files_are_waited_for, set_up_patient,
                                         tear_down),
         test(half_written_files_are_not_waited_for_without_end),
+        test(what_is_not_told_yet_is_due),
         test(changes_that_never_pause_are_told),
         test(new_folders_are_told_as_such),
         test(folders_may_appear_later),

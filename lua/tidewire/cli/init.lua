@@ -17,7 +17,7 @@ end
 -- for `exec` a plan (see tidewire.cli.exec), or for `run` and `dev` a plan:
 --   command   "run"
 --   dev       true: watch the app's files, and reload them when they are saved
---   app       the path as it was given
+--   app       the path as it was given; root: the folder of the entry script
 --   settings  each { value =, from = }, plain data (see settings.resolve)
 --   listen    list of { url =, text = (where it was given, for messages) }
 --   log       "debug", "info", "warn" or "error"

@@ -27,7 +27,8 @@ end
 
 local function show_code(answer, canary)
     if answer.unchanged then
-        return ("nothing has changed; version %d serves\n"):format(answer.version)
+        return ("nothing has changed; version %d %s\n"):format(answer.version,
+            answer.state == "canary" and "is the canary" or "serves")
     elseif answer.dry_run then
         return show_dry_run(answer)
     end
@@ -43,7 +44,12 @@ function reload.run(asked, streams)
         command = "reload", dry_run = asked.dry_run, canary = asked.canary, wait = asked.wait, force = asked.force,
     }, function(answer)
         local text = show_code(answer, asked.canary)
-        if answer.certificates and #answer.certificates > 0 then
+        if answer.warning then
+            text = text .. answer.warning .. "\n"
+        end
+        if answer.certificates_error then
+            text = ("%sthe certificates stay as they are: %s\n"):format(text, answer.certificates_error)
+        elseif answer.certificates and #answer.certificates > 0 then
             text = text .. show_certificates(answer)
         end
         return text

@@ -19,7 +19,7 @@ local function code_lines(code, now, add)
     elseif code.state == "canary" then
         text = text .. ("; beside it version %d, a canary, for %d%% of the connections"):format(code.canary, code.share)
     end
-    add(text)
+    add(code.phase and ("%s; a change is under way (%s)"):format(text, code.phase) or text)
 end
 
 -- "message of /chat/:room at chat.lua:31, for 12 s"

@@ -19,8 +19,8 @@ local function no_room(gens)
             lines[#lines + 1] = ("version %d: %s"):format(gen.number, line)
         end
     end
-    lines[#lines + 1] = "an old version goes when what it still serves has ended; --force closes these connections "
-        .. "(1012) and drops these tasks"
+    lines[#lines + 1] = "an old version goes when what it still serves has ended; --force ends the oldest: its "
+        .. "connections are closed (1012), its tasks dropped"
     lines[#lines + 1] = "what goes on for ever belongs into `timers` of the manifest, which each version takes over"
     return nil, answer.text(("%d versions of the app are in use, and there is no room for another"):format(#gens),
         lines)
@@ -62,11 +62,11 @@ local function check_room(attempt)
     return true
 end
 
--- Ends the oldest of those that nothing but their pins keeps.
-local function make_room()
+--- Ends the oldest of those that nothing but their pins keeps, when there are too many with the one that is prepared.
+function prepare.make_room()
     local gens = in_use()
     for _, gen in ipairs(gens) do
-        if #gens >= generations_max and gen.role == "old" then
+        if #gens > generations_max and gen.role == "old" then
             gen.record.forced = true
             gen:force()
             return
@@ -94,7 +94,7 @@ function prepare.context(attempt)
     return {
         number = attempt.order.version, bytes = attempt.bytes, app = live.plan.app, settings = live.plan.settings,
         dev = live.plan.dev, object = live.object, pace = attempt.pace,
-        make_room = make_room,
+        force = attempt.order.force,
     }
 end
 

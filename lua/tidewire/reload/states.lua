@@ -8,7 +8,7 @@ local state = require "tidewire.state"
 
 local states = {}
 
-local connections_at_once = 64
+local connections_at_once = 16
 
 local advice = "state is plain data: scalars, tables, connections and objects of tidewire.class; functions belong into "
     .. "modules"
@@ -67,30 +67,32 @@ end
 
 -- --- each state ------------------------------------------------------------------------------------
 
-local function check_plain(value, name, record, pace, about)
+-- entry: of core.states, whose state it is; nil: it is the app's.
+local function check_plain(value, name, record, pace, entry)
     local ok, message = state.check(value, name, record.classes, version_of, pace)
     if ok then
         return true
     end
+    local about = entry and ("of connection %s on %s"):format(entry.ws.id, entry.pattern)
     return nil, answer.text(message, about and { about, advice } or { advice })
 end
 
-local function rehearse(change, value, name, record, pace, about)
+local function rehearse(change, value, name, record, pace, entry)
     local result, text, details = change:rehearse(value, name, pace)
     if text then
         return nil, text, details
     end
-    return check_plain(result, name, record, pace, about)
+    return check_plain(result, name, record, pace, entry)
 end
 
--- Calls visit(entry, a line about it) for each connection that has a state, until one returns nil and why.
+-- Calls visit(entry) for each connection that has a state, until one returns nil and why.
 local function each_connection(pace, visit)
     local after = 0
     while true do
         local entries = core.states(after, connections_at_once)
         for _, entry in ipairs(entries) do
             after = entry.serial
-            local ok, text, details = visit(entry, ("of connection %s on %s"):format(entry.ws.id, entry.pattern))
+            local ok, text, details = visit(entry)
             if not ok then
                 return nil, text, details
             end
@@ -122,14 +124,14 @@ function states.check(attempt)
     if not ok then
         return nil, text, details
     end
-    return each_connection(pace, function(entry, about)
+    return each_connection(pace, function(entry)
         local change, why, more = migration.of_connection(attempt, entry)
         if change then
             return true
         elseif why then
             return nil, why, more
         end
-        return check_plain(entry.state, "ws.state", record, pace, about)
+        return check_plain(entry.state, "ws.state", record, pace, entry)
     end)
 end
 
@@ -142,12 +144,12 @@ function states.rehearse(attempt)
             return nil, text, details
         end
     end
-    return each_connection(pace, function(entry, about)
+    return each_connection(pace, function(entry)
         local own = migration.of_connection(attempt, entry)
         if not own then
             return true
         end
-        return rehearse(own, entry.state, "ws.state", record, pace, about)
+        return rehearse(own, entry.state, "ws.state", record, pace, entry)
     end)
 end
 

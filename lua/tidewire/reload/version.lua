@@ -77,7 +77,7 @@ local function install(self, context)
     local gen, message, index = core.generation {
         number = self.number, state_version = self.state_version, app = context.object or checked.object,
         routes = routes_of(checked), limits = limits.merge("limits", context.settings.limits.value), record = self,
-        loaded = self.generation.loaded,
+        loaded = self.generation.loaded, force = context.force,
     }
     if not gen then
         local place = index and expect.field("routes", checked.routes[index].pattern) .. ": " or ""
@@ -109,7 +109,7 @@ end
 --   settings       of settings.load
 --   dev            true: reports show local variables
 --   object         the app object; nil: the first version makes it
---   make_room      function(): called when all but the core's part is made
+--   force          true: also when there is no room for it
 --   pace           see tidewire.reload.pace
 function version.steps(context)
     local function begin(self)
@@ -143,7 +143,6 @@ function version.steps(context)
             return nil, text, details
         end
         self.checked, self.state_version = checked, checked.state_version
-        context.make_room()
         return install(self, context)
     end
     return { { "compile", compile }, { "load", load }, { "contract", judge } }
