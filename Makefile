@@ -18,8 +18,8 @@ BASE = buf log map metrics metrics_join
 WIRE = address deflate deflater extension forwarded frame handshake handshake_client http http_connect \
        http_write mask network proxy_header route session session_write uri utf8
 NET  = conn conn_http conn_note conn_out conn_phase conn_proxy conn_send conn_set conn_ws connect connect_talk dial file_watch inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
-BIND = app boot check client collect control core digest disk folder generation generation_pins generation_type heap hold json life limited modules publish reload request \
-       request_answer request_sender script slot sweep task timer vm ws ws_events ws_follow ws_handshake ws_receive ws_state ws_timer
+BIND = app boot check client client_end collect control core digest disk folder generation generation_pins generation_type heap hold json life limited modules publish reload request \
+       request_answer request_sender script slot sweep task timer vm ws ws_events ws_follow ws_handshake ws_ids ws_receive ws_state ws_timer
 HOST = bundle certificates change channel children code code_describe code_outcome code_target code_watch commands commands_code control diff dev exec master master_metrics notify round scout \
        tell terminal versions watch worker worker_code worker_metrics
 FLOORS = host bind net wire base

@@ -46,22 +46,6 @@ static void pin(struct attempt *a)
     g->clients++;
 }
 
-static void unpin(struct vm *vm, struct binding *options)
-{
-    struct generation *g = options->generation;
-    binding_forget(vm, options);
-    if (!g)
-        return;
-    g->clients--;
-    generation_touch(g);
-}
-
-void client_forget_handler(struct ws *w)
-{
-    forget(w->vm, &w->ended);
-    unpin(w->vm, w->accepted);
-}
-
 /* Its own: all of it is in the options. */
 static struct slot *own_slot(struct vm *vm, struct binding *options)
 {
@@ -97,7 +81,7 @@ static void attempt_free(struct attempt *a)
 {
     list_remove(&a->node);
     if (!a->ws && a->options)
-        unpin(a->vm, a->options);
+        client_unpin(a->vm, a->options);
     binding_unref(a->vm, a->options);
     if (a->slot)
         slot_unref(a->slot);
@@ -496,50 +480,7 @@ int client_connect(lua_State *L)
     return task_await(L, &a->task, (lua_KContext)a, outcome);
 }
 
-/* --- the end ---------------------------------------------------------------------------------- */
-
-/* ended(ws, code, reason) */
-static int ended_body(lua_State *L)
-{
-    struct ws *w = ws_of_task(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, w->ended);
-    forget(w->vm, &w->ended);
-    ws_push(L, w);
-    lua_pushinteger(L, w->end.code);
-    lua_pushlstring(L, w->end.reason ? w->end.reason : "", w->end.len);
-    return ws_call_handler(L, 3);
-}
-
-static void after_ended(struct task *t, enum task_outcome outcome)
-{
-    char place[TASK_PLACE];
-    if (outcome == TASK_WAITING)
-        return;
-    task_place(t, place);
-    if (outcome == TASK_FAILED)
-        vm_report(t->co, place, 1, 2);
-    ws_unref(t->owner);
-}
-
-/* It may take long, and make another connection: only a handler that stays as it is keeps its
- * generation for that. */
-bool client_tell_end(struct ws *w)
-{
-    struct generation *g = w->slot->key ? NULL : ws_binding(w)->generation;
-    struct task *t = w->ended == LUA_NOREF ? NULL : task_new(w->vm, g, "the end");
-    if (!t) {
-        forget(w->vm, &w->ended);
-        return false;
-    }
-    ws_ref(w);
-    t->of = w->accepted->pattern;
-    t->owner = w;
-    t->after = after_ended;
-    task_run(t, ended_body);
-    return true;
-}
-
-/* ---------------------------------------------------------------------------------------------- */
+/* --- what the Lua half asks ------------------------------------------------------------------ */
 
 int client_cannot_wait(lua_State *L)
 {

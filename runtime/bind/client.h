@@ -25,6 +25,9 @@ void client_open(lua_State *L); /* the type that owns an attempt while it is bei
 /* Ends what is under way without a word; its tasks are not resumed. */
 void client_cancel_all(struct vm *vm);
 
+/* The functions in its options are given back, and no longer keep their generation alive. */
+void client_unpin(struct vm *vm, struct binding *options);
+
 /* The connection has ended: its handler may refer to the ws, which could never be collected. */
 void client_forget_handler(struct ws *w);
 

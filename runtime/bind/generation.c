@@ -318,25 +318,10 @@ struct generation *generation_current(const struct vm *vm)
     return vm->current ? vm->current->generation : NULL;
 }
 
-void generation_enter(struct generation *g)
-{
-    if (g)
-        g->tasks++;
-}
-
-void generation_leave(struct generation *g)
-{
-    if (!g)
-        return;
-    g->tasks--;
-    hold_ended(g->vm);
-    generation_touch(g);
-}
-
 void generation_park(struct generation *g, bool parked)
 {
     g->parked += parked ? 1 : (size_t)-1;
-    if (parked)
+    if (parked && g->vm->hold.quiet)
         hold_ended(g->vm);
 }
 

@@ -91,12 +91,27 @@ bool generation_uses(const struct generation *g); /* is there a connection with 
 /* What the code that runs now belongs to; NULL: the runtime. */
 struct generation *generation_current(const struct vm *vm);
 
-/* A task begins and ends, or changes its generation; NULLs are none. */
-void generation_enter(struct generation *g);
-void generation_leave(struct generation *g);
 void generation_park(struct generation *g, bool parked);
 void generation_failed(struct generation *g, bool migration);
 void generation_touch(struct generation *g); /* something of it has ended: is it to be freed? */
+
+/* A task begins and ends, or changes its generation; NULLs are none. */
+static inline void generation_enter(struct generation *g)
+{
+    if (g)
+        g->tasks++;
+}
+
+static inline void generation_leave(struct generation *g)
+{
+    if (!g)
+        return;
+    g->tasks--;
+    if (g->vm->hold.quiet)
+        hold_ended(g->vm);
+    if (g->role == GENERATION_OLD)
+        generation_touch(g);
+}
 
 /* Before code of `g` runs while there is a canary: see core.on_generation. */
 void generation_switch(struct vm *vm, struct generation *g);
@@ -114,23 +129,5 @@ void pin_remove(struct pin *pin);
 void generation_push_pins(lua_State *L, const struct generation *g, lua_Integer n);
 void generation_push_busy(lua_State *L, lua_Integer n);
 void generation_push_connections(lua_State *L, const struct generation *g); /* how many */
-
-/* hold.c */
-void hold_init(struct vm *vm);
-int hold_set(lua_State *L);                   /* core.hold */
-int hold_quiet(lua_State *L);                 /* core.quiet */
-void hold_add(struct vm *vm, struct held *h); /* unless it waits already; h->go later */
-bool hold_request(struct vm *vm, struct conn *c, bool upgrade,
-                  struct slice body); /* false: memory short */
-void hold_ended(struct vm *vm);       /* a task has ended, or is parked */
-void hold_free_all(struct vm *vm);
-
-/* sweep.c */
-void sweep_init(struct vm *vm);
-void sweep_start(struct vm *vm);
-void sweep_go_on(struct vm *vm); /* after a barrier */
-void sweep_forget(struct ws *w); /* it ends */
-void sweep_each(struct vm *vm, void (*visit)(struct ws *w, void *context), void *context);
-int sweep_states(lua_State *L); /* core.states */
 
 #endif

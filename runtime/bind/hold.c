@@ -89,8 +89,7 @@ static size_t count_busy(const struct vm *vm)
 
 void hold_ended(struct vm *vm)
 {
-    if (vm->hold.quiet)
-        loop_defer(vm->loop, &vm->hold.next);
+    loop_defer(vm->loop, &vm->hold.next);
 }
 
 static int push_quiet(lua_State *L)

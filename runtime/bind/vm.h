@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "bind/heap.h"
+#include "bind/hold.h"
+#include "bind/sweep.h"
 #include "net/conn.h"
 #include "net/loop.h"
 #include "net/topics.h"
@@ -28,27 +30,6 @@ struct incoming {
     const unsigned char *data;
     size_t len;
     enum frame_opcode kind;
-};
-
-/* A call that waits for the end of a barrier (hold.c). */
-struct held {
-    struct list node; /* in vm->hold.calls, or in no list */
-    void (*go)(struct held *h);
-};
-
-struct hold {
-    bool on;
-    struct list calls;
-    size_t count;         /* since it is on */
-    struct deferred next; /* they go on, or what waits for quiet */
-    struct task *quiet;   /* waits until nothing of the app is under way, or NULL */
-};
-
-/* A walk over all connections, a little in each turn (sweep.c). */
-struct sweep {
-    bool on;
-    struct ws *at; /* visited last; NULL: none yet */
-    struct deferred next;
 };
 
 struct vm_tally;

@@ -5,45 +5,12 @@
 #include "bind/request.h"
 #include "wire/utf8.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WS "tidewire.ws"
-#define ID_MAX 64
 
 /* --- life ------------------------------------------------------------------------------------- */
-
-/* Free places of vm->ids hold the next free place, shifted, with the low bit set. */
-static struct ws *free_place(size_t next)
-{
-    return (struct ws *)(next << 1 | 1);
-}
-
-static bool ids_grow(struct vm *vm)
-{
-    size_t cap = vm->ids_cap ? vm->ids_cap * 2 : 64;
-    struct ws **ids = realloc(vm->ids, cap * sizeof *ids);
-    if (!ids)
-        return false;
-    for (size_t i = vm->ids_cap; i < cap; i++)
-        ids[i] = free_place(i + 1);
-    vm->ids_free = vm->ids_cap;
-    vm->ids = ids;
-    vm->ids_cap = cap;
-    return true;
-}
-
-static bool take_id(struct vm *vm, struct ws *w)
-{
-    if (vm->ids_free == vm->ids_cap && !ids_grow(vm))
-        return false;
-    w->id_slot = (uint32_t)vm->ids_free;
-    w->serial = ++vm->serial;
-    vm->ids_free = (size_t)vm->ids[w->id_slot] >> 1;
-    vm->ids[w->id_slot] = w;
-    return true;
-}
 
 static void go(struct held *h)
 {
@@ -53,7 +20,7 @@ static void go(struct held *h)
 struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot, struct binding *accepted)
 {
     struct ws *w = calloc(1, sizeof *w);
-    if (!w || !take_id(vm, w)) {
+    if (!w || !ws_take_id(vm, w)) {
         free(w);
         return NULL;
     }
@@ -127,8 +94,7 @@ void ws_release(struct ws *w)
     list_remove(&w->node);
     list_remove(&w->held.node);
     let_go_of_slot(w);
-    vm->ids[w->id_slot] = free_place(vm->ids_free);
-    vm->ids_free = w->id_slot;
+    ws_give_id_back(vm, w);
     ws_let_go(vm->L, w);
     conn_set_owner(w->conn, NULL);
     conn_unref(w->conn);
@@ -140,33 +106,8 @@ void ws_release(struct ws *w)
 
 void ws_free_all(struct vm *vm)
 {
-    for (size_t i = 0; i < vm->ids_cap; i++)
-        if (!((size_t)vm->ids[i] & 1))
-            ws_release(vm->ids[i]);
-}
-
-/* --- ids: <process>-<slot>-<serial> ----------------------------------------------------------- */
-
-void ws_push_id(lua_State *L, const struct ws *w)
-{
-    lua_pushfstring(L, "%s-%I-%I", w->vm->node, (LUAI_UACINT)w->id_slot, (LUAI_UACINT)w->serial);
-}
-
-struct ws *ws_by_id(struct vm *vm, struct slice id)
-{
-    char text[ID_MAX];
-    char node[sizeof vm->node];
-    unsigned long long slot, serial;
-    int used = 0;
-    if (id.len >= sizeof text)
-        return NULL;
-    memcpy(text, id.ptr, id.len);
-    text[id.len] = '\0';
-    if (sscanf(text, "%16[0-9a-f]-%llu-%llu%n", node, &slot, &serial, &used) != 3 ||
-        (size_t)used != id.len || strcmp(node, vm->node) != 0 || slot >= vm->ids_cap)
-        return NULL;
-    struct ws *w = vm->ids[slot];
-    return (size_t)w & 1 || w->serial != serial ? NULL : w;
+    while (!list_empty(&vm->live))
+        ws_release(list_entry(vm->live.next, struct ws, node));
 }
 
 /* --- userdata --------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* A WebSocket connection as the app sees it: the userdata "tidewire.ws".
  *
  *   ws.c            the Lua type: methods and fields
+ *   ws_ids.c        ws.id
  *   ws_handshake.c  from a request to the first handlers
  *   ws_events.c     from events of net to handler calls, one at a time and in order
  *   ws_receive.c    ws:receive and ws:messages
@@ -110,11 +111,15 @@ struct ws *ws_check(lua_State *L, int arg);
 
 /* With the options of `accepted`. NULL: memory short. */
 struct ws *ws_new(struct vm *vm, struct conn *c, struct slot *slot, struct binding *accepted);
-void ws_push_id(lua_State *L, const struct ws *w);
 void ws_ref(struct ws *w);
 void ws_unref(struct ws *w);
 void ws_release(struct ws *w); /* after the end: gives back all but the struct */
 void ws_free_all(struct vm *vm);
+
+/* ws_ids.c */
+bool ws_take_id(struct vm *vm, struct ws *w); /* false: memory short */
+void ws_give_id_back(struct vm *vm, const struct ws *w);
+void ws_push_id(lua_State *L, const struct ws *w);
 struct ws *ws_by_id(struct vm *vm, struct slice id); /* NULL: no such connection here */
 
 /* ws_events.c */

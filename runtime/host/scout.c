@@ -81,9 +81,7 @@ static int be_scout(struct scout *s, pid_t master, const sigset_t *signals)
     bool told = write_all(files[1], &report) && (!has_bundle || write_all(files[0], &bundle));
     buf_free(&bundle);
     buf_free(&report);
-    vm_free(vm);
-    close(files[0]);
-    close(files[1]);
+    fflush(stdout);
     return told ? 0 : 1;
 }
 
@@ -234,7 +232,7 @@ bool scout_send(struct scout *s)
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        exit(be_scout(s, self, &before));
+        _exit(be_scout(s, self, &before)); /* finalizers of the app have nothing to finish here */
     int why = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {

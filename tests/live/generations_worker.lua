@@ -21,9 +21,11 @@ function inside.make(number, state_version, text)
     local app = setmetatable({ tidewire = core, version = number, modules = loaded }, { __index = inside })
     local routes = {}
     for pattern, handler in pairs(assert(load(text, "=v" .. number, "t", app))()) do
-        local route = { pattern = pattern, protocols = type(handler) == "table" and handler.protocols or nil, limits = {} }
-        route[type(handler) == "table" and "handler" or "serve"] = handler
-        routes[#routes + 1] = route
+        local plain = type(handler) == "function"
+        routes[#routes + 1] = {
+            pattern = pattern, limits = {}, protocols = not plain and handler.protocols or nil,
+            handler = not plain and handler or nil, serve = plain and handler or nil,
+        }
     end
     inside.object = inside.object or { name = "the app" }
     local record = { number = number, generation = { loaded = loaded } }
@@ -33,13 +35,9 @@ function inside.make(number, state_version, text)
     return inside.gens[number]
 end
 
-local function run(path, name)
-    local chunk, results = loadfile(path .. ".lua", "t", inside), nil
-    if chunk then
-        results = table.pack(xpcall(chunk, debug.traceback))
-    else
-        results = { n = 2, false, "cannot load " .. name }
-    end
+local function run(path)
+    local chunk, wrong = loadfile(path .. ".lua", "t", inside)
+    local results = chunk and table.pack(xpcall(chunk, debug.traceback)) or { n = 2, false, wrong }
     local out = assert(io.open(path .. ".part", "w"))
     for i = 1, results.n do
         results[i] = results[i] == nil and core.json_null or results[i]
@@ -63,7 +61,7 @@ return {
         core.every(0.005, function()
             while exists(("%s/%d.lua"):format(folder, last + 1)) do
                 last = last + 1
-                core.spawn(run, ("%s/%d"):format(folder, last), last)
+                core.spawn(run, ("%s/%d"):format(folder, last))
             end
         end)
         return "listening " .. table.concat(listeners, "\nlistening ") .. "\n"

@@ -4,15 +4,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
-from control import Question, ask, line_of, reach, socket_of, talk
+from control import Question, ask, socket_of, talk
 from live import LiveServer, wait_until, write_app
-from peer import Peer
 from tidewire import binary
-
-import subprocess
 
 
 def echo(name, state_version=None, more=""):
@@ -80,7 +78,8 @@ def wait_watched(server, version):
     {"command": "reload", "canary": 1.5}, {"command": "reload", "dry_run": 1}, {"command": "reload", "wait": "yes"},
     {"command": "reload", "force": {}}, {"command": "rollback", "to": 0}, {"command": "rollback", "to": -1},
     {"command": "rollback", "to": "1"}, {"command": "rollback", "to": 2**40},
-    {"command": "versions", "diff": 1}, {"command": "versions", "diff": [1]}, {"command": "versions", "diff": [1, 2, 3]},
+    {"command": "versions", "diff": 1}, {"command": "versions", "diff": [1]},
+    {"command": "versions", "diff": [1, 2, 3]},
     {"command": "versions", "diff": [1, "2"]}, {"command": "versions", "diff": {}},
 ])
 def test_requests_that_are_not_understood(live, request_):
@@ -166,7 +165,7 @@ def test_worker_that_refuses_is_named(live):
 
 
 def test_what_the_app_prints_is_seen_once(live):
-    """Each worker prints it, so the child that reads the app does not; only what no worker loads is shown from there."""
+    """Each worker prints it, so the child that reads the app does not, unless no worker will."""
     server = live("print 'loading one'\n" + echo("one"))
     save(server, "print 'loading two'\nreturn {")
     refused(ask(server, "reload"), "compile")
@@ -199,57 +198,6 @@ def test_requests_at_once_are_done_one_after_the_other(live):
 def wait_phase(server, phase):
     """Waits until a reload is there."""
     wait_until(lambda: ask(server, "status")["code"].get("phase") == phase)
-
-
-def test_more_requests_than_are_taken(live, tmp_path):
-    """Peers that leave while they wait make room; what they have asked for is done all the same."""
-    server = live(echo("one"), files={"fifo": ""})
-    fifo = socket_of(server).parent / "fifo"
-    fifo.unlink()
-    os.mkfifo(fifo)
-    save(server, scouted(echo("two"), fifo))
-    waiting = [Peer(reach(socket_of(server))) for _ in range(16)]
-    for peer in waiting:
-        peer.send(b'{"v":1,"command":"reload"}\n')
-    server.wait_log("reloading", count=16)
-    with Peer(reach(socket_of(server))) as late:
-        assert line_of(late)["error"]["code"] == "busy"
-    for peer in waiting[1:]:
-        peer.sock.close()
-    wait_until(lambda: asks(server, "status"))
-    fifo.write_text("go\n")
-    threading.Thread(target=keep_open, args=(fifo, server), daemon=True).start()
-    with waiting[0] as peer:
-        assert line_of(peer)["version"] == 2
-    assert ask(server, "versions")["current"] == 2
-
-
-def asks(server, command):
-    """Is there room to ask?"""
-    answer = ask(server, command)
-    return answer["ok"]
-
-
-def keep_open(fifo, server):
-    """Lets every further child pass too."""
-    while server.process.poll() is None:
-        try:
-            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            continue
-        os.write(fd, b"go\n")
-        os.close(fd)
-
-
-def scouted(source, fifo):
-    """An app that waits where the app is read, and only there, until something is written to the fifo."""
-    return f"""
-    local comm <close> = io.open "/proc/self/comm"
-    if comm:read() == "tidewire-scout" then
-        local gate <close> = io.open("{fifo}")
-        gate:read()
-    end
-    """ + source
 
 
 # --- rollback and versions -------------------------------------------------------------------------
@@ -587,12 +535,14 @@ def test_reload_reads_certificates_too(live, certificate, tmp_path):
     ("print 'seen' return {", "app.lua:7: "),
     ("print 'seen' error 'not today'", "not today"),
     ("print 'seen' return { message = 7 }", "message"),
-    ("print 'seen' return tidewire.app { routes = { ['/'] = { message = print } }, start = function() return nil, 'no database' end }", "no database"),
+    ("print 'seen' return tidewire.app { routes = { ['/'] = { message = print } }, "
+     "start = function() return nil, 'no database' end }", "no database"),
     ("print 'seen' os.exit(3)", "os.exit"),
 ])
 def test_app_that_does_not_come_up(tmp_path, source, what):
     app = write_app(tmp_path / "app", source)
-    done = subprocess.run([binary(), "run", app, "--listen", "ws://127.0.0.1:0"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([binary(), "run", app, "--listen", "ws://127.0.0.1:0"], capture_output=True, text=True,
+                          timeout=60)
     assert done.returncode == 1 and what in done.stderr and "serves" not in done.stderr, done
     assert done.stdout in ("seen\n", ""), "once, when it has run at all"
 
@@ -606,7 +556,8 @@ def test_reload_while_the_first_worker_starts(live, tmp_path):
         while not io.open(app.root .. "/../gate") do tidewire.sleep(0.01) end
     end
     """
-    app = write_app(tmp_path / "app", waiting + 'return tidewire.app { start = start, routes = { ["/"] = { message = print } } }')
+    app = write_app(tmp_path / "app", waiting + """
+    return tidewire.app { start = start, routes = { ["/"] = { message = print } } }""")
     server = LiveServer(app)
     starting = threading.Thread(target=server.start)
     starting.start()

@@ -1,5 +1,5 @@
-"""Reloads during which something dies, hangs, or is in short supply: all workers serve one version afterwards, and nobody
-else's connection closes."""
+"""Reloads during which something dies, hangs, or is in short supply: all workers serve one version afterwards, and
+nobody else's connection closes."""
 
 import os
 import pathlib
@@ -138,13 +138,13 @@ def test_scout_is_killed(live):
     assert ask(server, "reload")["version"] == 2 and says(peer) == "two ?"
 
 
-@pytest.mark.parametrize("does, says_", [
-    ("os.exit(7)", None),
-    ("local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end", None),
-    ("while true do end", None),
-    ("string.rep('x', 1 << 40)", None),
+@pytest.mark.parametrize("does", [
+    "os.exit(7)",
+    "local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end",
+    "while true do end",
+    "string.rep('x', 1 << 40)",
 ])
-def test_app_that_ends_or_eats_the_scout(live, does, says_):
+def test_app_that_ends_or_eats_the_scout(live, does):
     server = start(live, 1)
     peer = server.open()
     save(server, app("two", scouted=does))

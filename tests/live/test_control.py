@@ -338,11 +338,11 @@ def test_status_while_a_worker_is_stuck(live):
 
 
 def test_worker_that_is_down(live, tmp_path):
-    server = live(APP)
-    script = tmp_path / "app" / "app.lua"
-    script.write_text("return {")
+    server = live("""return tidewire.app { routes = { ["/"] = { message = print } },
+        start = function(app) if io.open(app.root .. "/broken") then error "broken" end end }""")
+    (tmp_path / "app" / "broken").touch()
     os.kill(server.workers()[0], signal.SIGKILL)
-    server.wait_log(r"app\.lua:1: ")
+    server.wait_log("worker 0 is started again in")
     wait_until(lambda: ask(server, "status")["workers"][0] == {"index": 0, "state": "down"})
 
 

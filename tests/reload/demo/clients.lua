@@ -117,7 +117,7 @@ end
 
 local function wait_for_the_end()
     local deadline
-    while not is_over() and not (deadline and tidewire.now() > deadline) do
+    while not is_over() and found.closed == 0 and not (deadline and tidewire.now() > deadline) do
         tidewire.sleep(0.05)
         if not deadline and clients[1].state.silent then
             deadline = tidewire.now() + PATIENCE
