@@ -115,7 +115,8 @@ static void end(struct generation *g)
     generation_unref(g);
 }
 
-bool generation_uses(const struct generation *g)
+/* Is there a connection whose next event goes to it? */
+static bool is_used(const struct generation *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         const struct binding *b = g->bindings[i];
@@ -129,7 +130,7 @@ bool generation_uses(const struct generation *g)
 static bool is_needed(const struct generation *g)
 {
     return g->role != GENERATION_OLD || g->kept || g->tasks || g->clients ||
-           !list_empty(&g->timers) || generation_uses(g);
+           !list_empty(&g->timers) || is_used(g);
 }
 
 /* At the end of a turn, when nobody is in the midst of something of theirs. */

@@ -4,8 +4,8 @@
  *   generation.c        its life: made, committed, replaced, freed when nothing of it is left
  *   generation_type.c   the Lua type, and core.generation
  *   generation_pins.c   what keeps an old one alive
- *   hold.c              the barrier: calls wait, until nothing is under way
- *   sweep.c             what all connections are visited for
+ *   hold.h              the barrier: calls wait, until nothing is under way
+ *   sweep.h             what all connections are visited for
  *
  * A task belongs to the generation whose code it runs; the runtime's own belong to none. */
 #ifndef TIDEWIRE_BIND_GENERATION_H
@@ -67,7 +67,10 @@ int generation_make(lua_State *L);      /* core.generation */
 int generation_list(lua_State *L);      /* core.generations */
 int generation_on_switch(lua_State *L); /* core.on_generation */
 void generation_open(lua_State *L);
+/* Handlers of connections that we make, which are values of modules (app.h). Both may raise.
+ * What the slot's module is in this generation; NULL: no handler, or memory is short. */
 struct binding *generation_module(lua_State *L, struct generation *g, struct slot *s);
+/* The slot of the module whose value lies at `handler`, the caller's; NULL: of none. */
 struct slot *generation_find_module(lua_State *L, struct generation *g, int handler);
 
 struct generation *generation_new(struct vm *vm); /* NULL: memory short */
@@ -86,7 +89,6 @@ void generation_init(struct vm *vm);
 void generation_free_all(struct vm *vm);
 
 struct binding *generation_binding(const struct generation *g, const struct slot *s);
-bool generation_uses(const struct generation *g); /* is there a connection with its binding? */
 
 /* What the code that runs now belongs to; NULL: the runtime. */
 struct generation *generation_current(const struct vm *vm);
@@ -124,8 +126,8 @@ static inline void generation_point(struct vm *vm, struct generation *g)
 void pin_add(struct pin *pin, struct generation *g); /* NULL: nothing to pin */
 void pin_remove(struct pin *pin);
 
-/* generation_pins.c: pushes a list of at most `n`, and how many there are; `busy`: of what
- * core.quiet waits for, in all generations (g is NULL). */
+/* generation_pins.c: push a list of at most `n` of what keeps it alive, or of what core.quiet waits
+ * for in all generations; and how many there are. */
 void generation_push_pins(lua_State *L, const struct generation *g, lua_Integer n);
 void generation_push_busy(lua_State *L, lua_Integer n);
 void generation_push_connections(lua_State *L, const struct generation *g); /* how many */

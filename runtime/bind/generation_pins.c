@@ -140,10 +140,18 @@ void generation_push_busy(lua_State *L, lua_Integer n)
     lua_pushinteger(L, p.count);
 }
 
+/* Without a canary all connections of a slot have the same binding: then there is no need to look
+ * at each of them, of which there may be many. */
 void generation_push_connections(lua_State *L, const struct generation *g)
 {
-    lua_Integer count = 0;
-    for (const struct list *n = g->vm->live.next; n != &g->vm->live; n = n->next)
+    const struct vm *vm = g->vm;
+    size_t count = 0;
+    for (size_t i = 0; i < g->count && !vm->share; i++) {
+        const struct slot *s = g->bindings[i]->slot;
+        if (s && s->bindings[0] == g->bindings[i])
+            count += s->connections;
+    }
+    for (const struct list *n = vm->live.next; n != &vm->live && vm->share; n = n->next)
         count += is_of(list_entry(n, struct ws, node), g);
-    lua_pushinteger(L, count);
+    lua_pushinteger(L, (lua_Integer)count);
 }

@@ -34,7 +34,7 @@ def test_10000_echo_connections_with_numbered_messages_over_100_reloads(app, wor
     size, reloads = (10000, 100) if full() else (200, 20)
     server = app(swarm_of(1), workers=workers)
     version = form = 1
-    with Swarm(server.urls[0], size, pace=0.02) as swarm:
+    with Swarm(server.urls[0], size, depth=1 if full() else 3, pace=0.02) as swarm:
         swarm.wait_answers()
         for n in range(1, reloads + 1):
             if n % 10 == 5:
