@@ -64,8 +64,7 @@ static bool is_in_quarantine(struct code *c, const struct version *v)
     if (!c->attempt.wish->asked.watcher || !code_is_quarantined(c, v->hash))
         return false;
     c->attempt.phase = "quarantine";
-    change_fail(&c->change,
-                "this version was rolled back by itself; only by hand it is taken again");
+    change_fail(&c->change, "this was rolled back; only by hand it is taken again");
     return true;
 }
 

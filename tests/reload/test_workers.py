@@ -203,6 +203,7 @@ def test_kills_of_random_workers_at_random_phases(app):
         wait_for(question, chance.uniform(0, 1.2 * took))
         if victim in server.workers():
             os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: victim not in server.workers())  # the master knows
         crowd.drop(victim)
         answer = question.answer()
         outcomes[answer["ok"]] += 1
