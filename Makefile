@@ -138,8 +138,13 @@ test: test-deps
 
 check-%: all sanitized optimised bench-tools npm
 	@$(PYTHON) tests/run $*
-check-lint check-floors check-fuzz check-names check-spec check-unit: check-%: all sanitized optimised
+check-lint check-floors check-fuzz check-names check-reload check-spec check-unit: check-%: all sanitized optimised
 	@$(PYTHON) tests/run $*
+
+# 10,000 connections, 1,000 reloads, 200 dead workers: a quarter of an hour (tests/README.md)
+check-reload-full: test-deps
+	@$(MAKE) --no-print-directory all
+	@TIDEWIRE=$B/tidewire TIDEWIRE_RELOAD_FULL=1 $(PYTHON) -m pytest -q -p no:cacheprovider -rA tests/reload -k "1000 or random_phases"
 
 npm: $B/npm-interop $B/npm-bench ; @:
 $B/npm-%: tests/%/package-lock.json
@@ -231,6 +236,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory bench-reload conformance conformance-ws run demo test npm lint deps test-deps install clean
+.PHONY: all units fuzzers fuzz fuzz-build fuzz-minimise coverage sanitized optimised bench-tools bench-echo bench-memory bench-reload check-reload-full conformance conformance-ws run demo test npm lint deps test-deps install clean
 FORCE:
 .SECONDARY:

@@ -69,7 +69,7 @@ struct slot {
     char *key;                   /* in vm->slots; NULL: it is one connection's own */
     struct route_table *alone;   /* this route only: to read captures of a path again; or NULL */
     struct binding *bindings[2]; /* for most connections; for the canary's share, else the same */
-    size_t connections;
+    size_t connections;          /* also those that we are just making */
 };
 
 /* The slot of this key, made if need be. NULL: memory short. */
@@ -80,6 +80,7 @@ bool slot_is_module(const struct slot *s, struct slice *name);
 struct slot *slot_ref(struct slot *s);
 void slot_unref(struct slot *s);
 void slot_turn(struct slot *s, int lane, struct binding *b); /* to this one, or to none: NULL */
+void slot_leave(struct slot *s);                             /* one connection less */
 
 /* Fills in a new binding from the table on top of the stack. May raise in the midst of it: unref it
  * then. */

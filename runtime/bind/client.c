@@ -18,11 +18,12 @@ struct attempt {
     struct slot *slot;       /* or NULL, until it is known */
     struct binding *options; /* of its own slot the handler too */
     struct ws *ws;           /* the outcome */
-    int known;  /* registry reference of the table that becomes the ws's: see WS_REQUEST */
-    int again;  /* of the userdata that gets a new connection, or LUA_NOREF */
-    int ended;  /* of what is called after the end, or LUA_NOREF */
-    bool taken; /* somebody has got the ws */
-    bool lost;  /* memory was too short to make the ws known */
+    int known;   /* registry reference of the table that becomes the ws's: see WS_REQUEST */
+    int again;   /* of the userdata that gets a new connection, or LUA_NOREF */
+    int ended;   /* of what is called after the end, or LUA_NOREF */
+    bool pinned; /* see pin */
+    bool taken;  /* somebody has got the ws */
+    bool lost;   /* memory was too short to make the ws known */
     struct tls_client *tls; /* while it is started */
     const struct connect_result *result;
 };
@@ -35,10 +36,13 @@ static void forget(struct vm *vm, int *reference)
     *reference = LUA_NOREF;
 }
 
-/* A handler that is no module's stays, and its generation with it. */
+/* What the slot leads to has to be there when there is a connection. A handler that is no module's
+ * stays, and its generation with it. */
 static void pin(struct attempt *a)
 {
     struct generation *g = generation_current(a->vm);
+    a->slot->connections++;
+    a->pinned = true;
     if (a->slot->key || !g || a->options->handler == LUA_NOREF)
         return;
     a->options->generation = g;
@@ -83,6 +87,8 @@ static void attempt_free(struct attempt *a)
     if (!a->ws && a->options)
         client_unpin(a->vm, a->options);
     binding_unref(a->vm, a->options);
+    if (a->pinned)
+        slot_leave(a->slot);
     if (a->slot)
         slot_unref(a->slot);
     if (a->tls)

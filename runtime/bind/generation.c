@@ -70,6 +70,13 @@ static void forget(struct generation *g, int *reference)
     *reference = LUA_NOREF;
 }
 
+/* What else the slot leads to: one that leads anywhere does so for all. */
+static struct binding *another(const struct binding *b)
+{
+    struct binding *const *lanes = b->slot->bindings;
+    return lanes[0] != b ? lanes[0] : lanes[1] != b ? lanes[1] : NULL;
+}
+
 /* All but the struct, which the userdata may still show. */
 static void release(struct generation *g)
 {
@@ -87,7 +94,7 @@ static void release(struct generation *g)
         struct binding *b = g->bindings[i];
         for (int lane = 0; b->slot && lane < 2; lane++)
             if (b->slot->bindings[lane] == b)
-                slot_turn(b->slot, lane, NULL);
+                slot_turn(b->slot, lane, another(b));
         binding_forget(g->vm, b);
         binding_unref(g->vm, b);
     }

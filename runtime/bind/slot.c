@@ -1,6 +1,7 @@
 /* The life of slots and bindings (app.h). */
 #include "base/map.h"
 #include "bind/app.h"
+#include "bind/generation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,14 @@ void slot_turn(struct slot *s, int lane, struct binding *b)
     struct binding *before = s->bindings[lane];
     s->bindings[lane] = b ? binding_ref(b) : NULL;
     binding_unref(s->vm, before);
+}
+
+void slot_leave(struct slot *s)
+{
+    s->connections--;
+    for (int lane = 0; lane < 2; lane++)
+        if (s->bindings[lane] && s->bindings[lane]->generation)
+            generation_touch(s->bindings[lane]->generation);
 }
 
 static char *key_of_route(const struct binding *b)

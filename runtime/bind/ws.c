@@ -71,14 +71,6 @@ void ws_unref(struct ws *w)
     free(w);
 }
 
-static void let_go_of_slot(struct ws *w)
-{
-    const struct binding *b = ws_binding(w);
-    w->slot->connections--;
-    if (b && b->generation)
-        generation_touch(b->generation);
-}
-
 void ws_release(struct ws *w)
 {
     struct vm *vm = w->vm;
@@ -93,7 +85,7 @@ void ws_release(struct ws *w)
     sweep_forget(w);
     list_remove(&w->node);
     list_remove(&w->held.node);
-    let_go_of_slot(w);
+    slot_leave(w->slot);
     ws_give_id_back(vm, w);
     ws_let_go(vm->L, w);
     conn_set_owner(w->conn, NULL);

@@ -616,6 +616,24 @@ def test_client_that_comes_back_during_a_barrier_waits_for_its_end(server, door)
     server.wait_notes("open|2|1", "2|hello")
 
 
+def test_client_that_comes_back_while_its_module_goes_keeps_its_code(server, door):
+    there = door()
+    server.do(f"_G.url = {there.url()!r}")
+    server.serve(1, RETURNING)
+    peer = server.open()
+    peer.text("")
+    one = there.open()
+    assert peer.message() == "connected"
+    one.reset()
+    guest = there.guest()  # connected, without an answer to its handshake yet
+    server.serve(2, ECHO)
+    assert says(peer, "a") == "2a"
+    server.do("core.sleep(0.01)")
+    guest.accept()
+    server.wait_notes("close|1", "open|1|1")
+    assert server.roles() == {1: "old", 2: "current"}
+
+
 # --- calls of the runtime -------------------------------------------------------------------------
 
 def test_call_runs_code_of_a_generation(server):

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "live")]  # dev.py is there
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from reloading import ReloadServer  # noqa: E402  the path is set above
 

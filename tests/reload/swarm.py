@@ -1,8 +1,8 @@
 """Many connections that echo numbered messages all the time, in a thread, and judge each answer.
 
-The app answers each message with "VERSION COUNT NUMBER": its version, a number that never falls; how many messages it has
-had from this connection; and the message, which is a number that grows by one. So a message that is lost, doubled or
-overtaken is noticed at the next answer.
+The app answers each message with "VERSION COUNT NUMBER": its version, a number that never falls; how many messages it
+has had from this connection; and the message, which is a number that grows by one. So a message that is lost, doubled
+or overtaken is noticed at the next answer.
 """
 
 import selectors

@@ -66,15 +66,16 @@ def test_repeating_timer_has_one_instance_and_new_code_after_50_reloads(app, wor
         assert 33 <= heard.count("51 own tick") <= 66, "about every third one"
     notes = server.finish()
     assert notes.count("1 starts") == workers and notes.count("51 stops") == workers
-    assert [note for note in notes if note.endswith(("starts", "stops"))] == ["1 starts"] * workers + ["51 stops"] * workers
+    assert sum(note.endswith(("starts", "stops")) for note in notes) == 2 * workers
 
 
 def test_timers_that_change_come_and_go(app):
     server = app(ticks(1))
     peer = server.open()
     skip_to(peer, "1 tick")
-    server.write("app.lua", ticks(2, 'sweep = { every = "1 h", run = function() end },'
-                                     'other = { every = 0.01, run = function() tidewire.publish("ticks", "other") end },'))
+    server.write("app.lua", ticks(2, """
+    sweep = { every = "1 h", run = function() tidewire.publish("ticks", "hourly") end },
+    other = { every = 0.01, run = function() tidewire.publish("ticks", "other") end },"""))
     server.reload()
     skip_to(peer, "other")
     assert {peer.message() for _ in range(50)} == {"other"}, "the one that changed starts anew with its new length"

@@ -206,7 +206,8 @@ def test_messages_loop_with_close(app, workers):
     late = server.open_on_each()
     assert [says(peer, "hi") for peer in late] == ["three hi"] * workers
     notes = server.finish()
-    assert notes.count("three runs|true") == 2 * workers and notes.count("three runs|false") == workers + server.spare - spare_of_one
+    assert notes.count("three runs|true") == 2 * workers
+    assert notes.count("three runs|false") == workers + server.spare - spare_of_one
     assert notes.count("two leaves") == 2 * workers
     assert sum(note.endswith("leaves") for note in notes) == sum("runs|" in note for note in notes)
     assert notes.count("one ends") == spare_of_one and "two ends" not in notes, "what was closed does not go on"
@@ -319,3 +320,38 @@ def test_requests_and_upgrades_that_wait_during_a_reload(app):
     assert upgrading.answer().status == 101
     assert upgrading.message() == "two open, upgraded by one"
     assert says(upgrading, "hi") == "two hi"
+
+
+# --- the judge -------------------------------------------------------------------------------------
+
+MISBEHAVIOUR = {  # and what is said of it
+    "lost": ("if n == 5 then return end", "expected the answer to 5, got"),
+    "doubled": ("if n == 5 then answer() end", "expected the answer to 6, got"),
+    "reordered": ("if n == 5 then late = data return elseif n == 6 then answer() data = late end", "the answer to 5"),
+    "closed": ("if n == 5 then ws:close() return end", "no short text message|closed after 4 answers"),
+    "an older version": ("if n == 5 then version = 0 end", "version 0 after 1"),
+    "state lost": ("if n == 5 then n = 1 end", "has counted 1 of 5"),
+    "nothing": ("", None),
+}
+
+
+@pytest.mark.parametrize("what", MISBEHAVIOUR)
+def test_the_swarm_notices(app, what):
+    code, said = MISBEHAVIOUR[what]
+    server = app("""
+    local late
+    return { message = function(ws, data)
+        ws.state.n = (ws.state.n or 0) + 1
+        local n, version = ws.state.n, 1
+        local function answer() ws:send(("%d %d %s"):format(version, n, data)) end
+        MISBEHAVIOUR
+        answer()
+    end }
+    """.replace("MISBEHAVIOUR", code))
+    with Swarm(server.urls[0], 3) as swarm:
+        if not said:
+            swarm.wait_answers(20)
+            assert swarm.finish() >= 60
+        else:
+            with pytest.raises(AssertionError, match=said):
+                swarm.wait_answers(20)
