@@ -28,7 +28,7 @@ UNIT_BASE = buf list log map metrics
 UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
 UNIT_NET  = broadcast conn conn_memory connect connect_end connect_tls connect_way dial file_watch listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
-UNIT_HOST = bundle channel diff round versions watch
+UNIT_HOST = bundle change channel diff round versions watch
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET) $(UNIT_HOST)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))

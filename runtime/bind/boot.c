@@ -3,6 +3,7 @@
 #include "bind/bind.h"
 #include "bind/core.h"
 #include "bind/task.h"
+#include "bind/ws.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,6 +330,14 @@ void vm_stop_cancel(struct vm *vm)
     vm->stop = NULL;
 }
 
+/* No other version will come that could bring its state into form. */
+static void give_up(struct ws *w, void *context)
+{
+    (void)context;
+    if (w->failed)
+        ws_pump(w);
+}
+
 void vm_stop(struct vm *vm, uint64_t within, void (*done)(void *context), void *context)
 {
     struct stop *s = calloc(1, sizeof *s);
@@ -338,5 +347,6 @@ void vm_stop(struct vm *vm, uint64_t within, void (*done)(void *context), void *
     }
     *s = (struct stop){.vm = vm, .done = done, .context = context, .wait = {.fire = start_stop}};
     vm->stop = s;
+    sweep_each(vm, give_up, NULL);
     loop_timer_set(vm->loop, &s->wait, vm->ws_count ? within : 0);
 }

@@ -162,6 +162,7 @@ static int open_module(lua_State *L)
                                          {"control_ask", control_ask},
                                          {"control_find", control_find},
                                          {"json_encode", json_encode},
+                                         {"json_tell", json_tell},
                                          {"json_decode", json_decode},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);

@@ -246,7 +246,9 @@ void generation_drop(struct generation *g)
 {
     struct vm *vm = g->vm;
     if (g->role == GENERATION_PREPARED) {
-        end(g);
+        g->role = GENERATION_OLD; /* until what of it is under way has ended */
+        if (!is_needed(g))
+            end(g);
     } else if (g->role == GENERATION_CANARY) {
         end_canary(vm);
         sweep_start(vm);

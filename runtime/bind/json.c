@@ -140,6 +140,7 @@ struct writer {
     lua_State *L;
     struct buf *out;
     bool pretty, sorted;
+    bool telling; /* texts of others, whatever bytes they have: see json_tell */
     int depth;
 };
 
@@ -184,21 +185,34 @@ static const char *escape_of(unsigned char c, char room[8])
     }
 }
 
+/* Bytes of the character that begins here; 0: none does. */
+static size_t character_length(const char *s, size_t n)
+{
+    for (size_t length = 1; length <= 4 && length <= n; length++)
+        if (utf8_valid((const unsigned char *)s, length))
+            return length;
+    return 0;
+}
+
 /* The string on top of the stack. */
 static void encode_string(struct writer *w)
 {
     size_t n, from = 0;
     char room[8];
     const char *s = lua_tolstring(w->L, -1, &n);
-    if (!utf8_valid((const unsigned char *)s, n))
+    bool valid = utf8_valid((const unsigned char *)s, n);
+    if (!valid && !w->telling)
         luaL_error(w->L, "json.encode: a string that is no UTF-8");
     add_text(w, "\"");
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+        size_t length = valid ? 1 : character_length(s + i, n - i);
+        if (length > 1 || (length && c >= 0x20 && c != '"' && c != '\\')) {
+            i += length - 1;
             continue;
+        }
         add(w, s + from, i - from);
-        add_text(w, escape_of(c, room));
+        add_text(w, length == 0 || (w->telling && c == 0) ? "?" : escape_of(c, room));
         from = i + 1;
     }
     add(w, s + from, n - from);
@@ -401,20 +415,33 @@ static void check_options(struct writer *w, int arg)
     }
 }
 
-/* encode(value [, { pretty = true, sorted = true }]): the text; throws what has no form in JSON */
-int json_encode(lua_State *L)
+static int encode(struct writer *w)
 {
-    struct writer w = {
-        .L = L,
-    };
-    luaL_checkany(L, 1);
-    check_options(&w, 2);
-    w.out = vm_push_buffer(L);
+    lua_State *L = w->L;
+    w->out = vm_push_buffer(L);
     lua_pushvalue(L, 1);
-    encode_value(&w);
+    encode_value(w);
     lua_pop(L, 1);
     vm_buffer_to_string(L);
     return 1;
+}
+
+/* encode(value [, { pretty = true, sorted = true }]): the text; throws what has no form in JSON */
+int json_encode(lua_State *L)
+{
+    struct writer w = {.L = L};
+    luaL_checkany(L, 1);
+    check_options(&w, 2);
+    return encode(&w);
+}
+
+/* What a process of ours tells another one holds messages and paths of the app's, and arrives
+ * whatever is in them: what is no UTF-8, and NUL (which Jansson does not read), is "?". */
+int json_tell(lua_State *L)
+{
+    struct writer w = {.L = L, .telling = true};
+    luaL_checkany(L, 1);
+    return encode(&w);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

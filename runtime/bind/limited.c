@@ -165,6 +165,12 @@ static void on_count(lua_State *L, lua_Debug *ar)
         lua_sethook(L, on_count, LUA_MASKCOUNT, EVERY);
 }
 
+void limited_enter(const struct vm *vm, lua_State *co)
+{
+    if (vm->limit && lua_gethook(co) != on_count) /* one that it has made has got the hook */
+        lua_sethook(co, on_count, LUA_MASKCOUNT, EVERY);
+}
+
 static bool is_memory_error(lua_State *co)
 {
     return lua_type(co, -1) == LUA_TSTRING &&

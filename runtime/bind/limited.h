@@ -13,7 +13,11 @@
  * some seconds later, with a message. fn cannot wait. */
 int limited_call(lua_State *L);
 
-/* For who resumes coroutines: are the limits passed? */
+/* For who resumes or closes coroutines, before: the limits hold in one that was there before the
+ * call, too. */
+void limited_enter(const struct vm *vm, lua_State *co);
+
+/* And behind: are the limits passed? */
 bool limited_is_over(lua_State *L);
 
 /* And if so, when the coroutine has ended with an error: raises it again in the one that had

@@ -45,7 +45,7 @@ static int answered(lua_State *L, int status, lua_KContext context)
     luaL_checktype(L, -1, LUA_TTABLE);
     lua_pushnumber(L, (lua_Number)task_pause(vm_of(L)->current) / 1e9);
     lua_setfield(L, -2, "pause");
-    lua_pushcfunction(L, json_encode);
+    lua_pushcfunction(L, json_tell);
     lua_insert(L, -2);
     lua_call(L, 1, 1);
     return 1;
@@ -88,7 +88,7 @@ static int describe_failure(lua_State *L)
     luaL_tolstring(L, -1, NULL);
     lua_setfield(L, -3, "message");
     lua_pop(L, 1);
-    lua_pushcfunction(L, json_encode);
+    lua_pushcfunction(L, json_tell);
     lua_insert(L, -2);
     lua_call(L, 1, 1);
     text.ptr = lua_tolstring(L, -1, &text.len);
@@ -186,7 +186,7 @@ static int describe(lua_State *L)
 {
     struct buf *json = lua_touserdata(L, 1);
     struct slice text;
-    lua_pushcfunction(L, json_encode);
+    lua_pushcfunction(L, json_tell);
     push_function(L, "describe");
     lua_call(L, 0, 1);
     add_totals(L);

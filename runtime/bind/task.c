@@ -111,7 +111,7 @@ static void recycle(struct task *t)
     end_wait(t);
     generation_leave(t->generation);
     t->generation = NULL;
-    if (t->vm->idle_count >= IDLE_MAX) {
+    if (t->spoilt || t->vm->idle_count >= IDLE_MAX) {
         discard(t);
         return;
     }
@@ -136,6 +136,37 @@ void task_free_all(struct vm *vm)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+/* Does it wait within something like xpcall? */
+static bool is_in_protected_call(lua_State *co)
+{
+    lua_Debug at;
+    if (lua_status(co) != LUA_YIELD)
+        return false;
+    for (int level = 1; lua_getstack(co, level, &at); level++) {
+        lua_getinfo(co, "S", &at);
+        if (*at.what == 'C' && lua_getstack(co, level + 1, &at)) /* it is not the task's body */
+            return true;
+    }
+    return false;
+}
+
+/* Ends the coroutine where it is: its variables are closed, by code of the task. Lua 5.4.4 does not
+ * forget the message handler of a call that is cut off: it would call whatever lies at its place,
+ * with the next task's error. */
+static int reset(struct task *t)
+{
+    struct vm *vm = t->vm;
+    struct task *outer = vm->current;
+    t->spoilt = is_in_protected_call(t->co);
+    vm->current = t;
+    generation_point(vm, t->generation);
+    int status = lua_resetthread(t->co);
+    vm->current = outer;
+    if (outer)
+        generation_point(vm, outer->generation);
+    return status;
+}
+
 /* On the main thread, protected: leaves error and traceback at 1 and 2 of the ended coroutine. */
 static int explain(lua_State *L)
 {
@@ -146,7 +177,7 @@ static int explain(lua_State *L)
         lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_frames);
     }
     lua_xmove(t->co, L, 1); /* the error object: the top of a failed coroutine */
-    lua_resetthread(t->co); /* runs what is to be closed, and empties the stack */
+    reset(t);               /* which empties the stack */
     lua_settop(t->co, 0);
     lua_xmove(L, t->co, 1);
     lua_xmove(L, t->co, 1);
@@ -169,8 +200,11 @@ static void tell_failure(struct task *t)
 
 static void fail(struct task *t)
 {
+    char what[TASK_PLACE];
+    snprintf(what, sizeof what, "%s", t->what); /* which may be a string of its stack */
+    t->what = what;
     if (!vm_protected(t->vm, explain, t)) {
-        lua_resetthread(t->co);
+        reset(t);
         lua_settop(t->co, 0);
         lua_pushnil(t->co); /* there was not even the memory to tell it */
         lua_pushnil(t->co);
@@ -325,22 +359,17 @@ bool task_is_suspended(const struct task *t)
 
 void task_close(struct task *t)
 {
-    struct vm *vm = t->vm;
-    struct task *outer = vm->current;
+    struct generation *outer = t->vm->failing;
     char place[TASK_PLACE];
     end_wait(t);
     deferred_cancel(&t->start);
-    vm->current = t;
-    generation_point(vm, t->generation);
-    int status = lua_resetthread(t->co);
-    vm->current = outer;
-    if (outer)
-        generation_point(vm, outer->generation);
-    if (status != LUA_OK && lua_checkstack(t->co, 1)) {
+    task_place(t, place); /* of strings that may be on its stack */
+    if (reset(t) != LUA_OK && lua_checkstack(t->co, 1)) {
         lua_pushnil(t->co); /* there is no traceback */
-        task_place(t, place);
         generation_failed(t->generation, false);
+        t->vm->failing = t->generation;
         vm_report(t->co, place, 1, 2);
+        t->vm->failing = outer;
     }
     if (t->after)
         t->after(t, TASK_DROPPED);
@@ -385,6 +414,7 @@ static int resume_inner(lua_State *L, int args)
 {
     lua_State *co = lua_tothread(L, 1);
     int results = 0;
+    limited_enter(vm_of(L), co);
     int status = lua_resume(co, L, args, &results);
     if (status == LUA_YIELD && is_await(co, results)) {
         if (!lua_isyieldable(L)) {
@@ -456,6 +486,8 @@ static int l_close(lua_State *L)
     lua_State *co = lua_tothread(L, 1);
     if (co && is_tasks_own(L, co))
         return luaL_argerror(L, 1, "the coroutine of a handler cannot be closed");
+    if (co)
+        limited_enter(vm_of(L), co);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);

@@ -31,6 +31,7 @@ struct task {
     bool counted;    /* as a call of its generation */
     bool reloadable; /* handler.run: where it waits in ws:messages it may be begun anew */
     bool parked;     /* it waits there */
+    bool spoilt;     /* the coroutine cannot be used again */
     /* Called after each step, with the task still whole; may be NULL. After all but WAITING the
      * task is reused: forget it. */
     void (*after)(struct task *t, enum task_outcome outcome);

@@ -78,6 +78,7 @@ struct ws {
     bool running;       /* a coroutine of handler.run is there */
     bool restart;       /* it was ended to be begun anew */
     bool resumed;       /* it was begun anew, in another generation */
+    bool run_due;       /* it may be lacking: see ws_follow_run */
     bool kept;          /* there is a state from before a migration */
     bool migrating;
     bool pumping;
@@ -144,6 +145,8 @@ void ws_on_refused(struct conn *c, const char *why);
 
 /* ws_follow.c: the binding is not what it was at the last event. false: events wait. */
 bool ws_follow(struct ws *w, const struct binding *b);
+/* Begins `run` of a binding that it has come to, behind a handler that waits in receive. */
+bool ws_follow_run(struct ws *w, const struct binding *b);
 bool ws_is_stale(const struct ws *w, const struct task *t); /* to be begun anew, when it waits */
 bool ws_visit(struct ws *w); /* by sweep.c; false: there was nothing to do */
 

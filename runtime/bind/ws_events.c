@@ -414,7 +414,7 @@ static bool pump_one(struct ws *w)
         ws_begin(w);
         return true;
     }
-    if (ws_timer_run_due(w))
+    if (ws_follow_run(w, b) || ws_timer_run_due(w))
         return true;
     if (w->drain_due && !w->closed) {
         w->drain_due = false;
@@ -436,7 +436,7 @@ static bool pump_one(struct ws *w)
 static bool waits(const struct ws *w)
 {
     bool told = w->close_told && w->ended == LUA_NOREF;
-    return w->opened && !w->pull && !told && (w->vm->hold.on || w->failed);
+    return w->opened && !w->pull && !told && (w->vm->hold.on || (w->failed && !w->vm->stop));
 }
 
 void ws_pump(struct ws *w)

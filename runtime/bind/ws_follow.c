@@ -42,14 +42,22 @@ bool ws_follow(struct ws *w, const struct binding *b)
         w->seen = 0;
         return false;
     }
-    bool lacks = lacks_run(w, b);
     w->failed = 0;
     w->seen = b->serial;
-    w->restart = false;
-    if (lacks) {
-        w->resumed = true;
-        ws_begin_run(w);
-    }
+    w->run_due = true;
+    return true;
+}
+
+bool ws_follow_run(struct ws *w, const struct binding *b)
+{
+    if (!w->run_due || w->receiver)
+        return false;
+    bool lacks = lacks_run(w, b);
+    w->run_due = w->restart = false;
+    if (!lacks)
+        return false;
+    w->resumed = true;
+    ws_begin_run(w);
     return true;
 }
 

@@ -23,6 +23,17 @@ static void set_error(struct change *c, int worker, const char *error)
 
 /* --- the end of an attempt -------------------------------------------------------------------- */
 
+/* Those that wait will not have their turn. */
+static void drop_queue(struct master *m)
+{
+    while (!list_empty(&m->changes)) {
+        struct change *c = list_entry(m->changes.next, struct change, node);
+        list_remove(&c->node);
+        c->queued = false;
+        c->kind->done(c, "it is stopping");
+    }
+}
+
 static void finish(struct change *c)
 {
     struct master *m = c->master;
@@ -33,6 +44,8 @@ static void finish(struct change *c)
     if (m->up && !m->stopping)
         master_tell_ready(m);
     c->kind->done(c, *c->error ? c->error : NULL);
+    if (m->stopping)
+        drop_queue(m);
     children_resume(m);
     change_next(m);
 }
@@ -111,12 +124,25 @@ static void commit(struct change *c)
     ask_all(c, CHANGE_COMMITTING, CHANNEL_COMMIT, -1, c->kind->patience, on_committed);
 }
 
+/* Who takes no notice of it for so long is stuck, most likely in what is to be replaced. */
+static void replace_silent(struct change *c, const char *names)
+{
+    const struct master *m = c->master;
+    log_error(m->log, "%s: worker %s has not answered in %u s, and is replaced", c->kind->name,
+              names, c->round.asked_for / 1000);
+    for (size_t i = 0; i < m->plan->workers; i++)
+        if (c->round.owes[i])
+            child_end(&m->children[i]);
+}
+
 /* The end of a round before the commit: is anything against it? */
 static bool may_go_on(struct change *c, bool all)
 {
     char names[64], why[128];
     round_debtors(&c->round, names, sizeof names);
-    if (!all) {
+    if (!all && c->insists) {
+        replace_silent(c, names);
+    } else if (!all) {
         snprintf(why, sizeof why, "worker %s has not answered in %u s", names,
                  c->round.asked_for / 1000);
         set_error(c, atoi(names), why);
@@ -201,7 +227,7 @@ static void begin(struct change *c)
 {
     struct master *m = c->master;
     list_remove(&c->node);
-    c->queued = c->trial = false;
+    c->queued = c->trial = c->insists = false;
     c->phase = CHANGE_BEGUN;
     c->worker = -1;
     *c->error = *c->late = '\0';
@@ -260,12 +286,8 @@ void change_stop(struct master *m)
         round_close(&c->round);
         abandon(c);
     }
-    while (!list_empty(&m->changes)) {
-        c = list_entry(m->changes.next, struct change, node);
-        list_remove(&c->node);
-        c->queued = false;
-        c->kind->done(c, "it is stopping");
-    }
+    if (!m->changing) /* one that is being committed may wait for another turn itself */
+        drop_queue(m);
 }
 
 void changes_init(struct master *m)

@@ -57,6 +57,7 @@ struct change {
     enum change_phase phase;
     bool queued;
     bool trial;          /* set by `begin`: nothing is committed, all is only prepared */
+    bool insists;        /* set by `begin`: no worker stops it by being silent; it is replaced */
     size_t agreed, lost; /* in this round: have said yes; were serving, and have died */
     int worker;          /* whose error it is; -1: the master's */
     char *order;         /* behind the letter and number, for the workers; may be NULL */

@@ -196,6 +196,12 @@ bool child_start(struct child *s)
     return true;
 }
 
+void child_end(struct child *s)
+{
+    close_channel(s);
+    kill(s->pid, SIGKILL);
+}
+
 static void restart_later(struct child *s)
 {
     struct master *m = s->master;

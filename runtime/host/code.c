@@ -30,7 +30,8 @@ static const struct wish *find_like(struct code *c, enum code_wish what,
 {
     for (struct list *node = c->wishes.next; node != &c->wishes; node = node->next) {
         const struct wish *w = wish_of(node);
-        if (w->what == what && w->asked.merge && w->asked.watcher == asked->watcher)
+        if (w->what == what && w->asked.merge && w->asked.watcher == asked->watcher &&
+            w->asked.to == asked->to)
             return w;
     }
     return NULL;
@@ -80,8 +81,7 @@ void code_listen(struct master *m, void (*told)(void *context, const struct code
     m->code->told_context = context;
 }
 
-/* --- the workers
- * ---------------------------------------------------------------------------------- */
+/* --- the workers ------------------------------------------------------------------------------ */
 
 static uint32_t halt(struct change *change)
 {

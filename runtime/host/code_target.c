@@ -38,6 +38,7 @@ static void ask_workers(struct code *c)
     }
     (void)version_compare(c->versions.current, a->target, c->master->plan->root, &a->changes);
     c->change.trial = a->wish->asked.dry_run;
+    c->change.insists = a->backwards; /* what is to be left may be what it is stuck in */
     change_go(&c->change, file, order);
 }
 
@@ -194,6 +195,8 @@ void code_act_on_canary(struct code *c)
     struct version *canary = c->versions.canary;
     a->moot = !canary || canary->number != a->wish->asked.to;
     a->target = canary;
+    if (a->wish->what == CODE_RENEW)
+        a->wish->asked.canary = c->share; /* also when it was changed since */
     if (a->moot)
         change_end(&c->change);
     else

@@ -152,7 +152,7 @@ void code_worker_ready(struct master *m)
 {
     struct code *c = m->code;
     const struct version *canary = c->versions.canary;
-    struct code_request again = {.merge = true, .canary = c->share};
+    struct code_request again = {.merge = true};
     if (!canary)
         return;
     again.to = canary->number;

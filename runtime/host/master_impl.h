@@ -80,6 +80,7 @@ void master_leave(struct master *m);
 bool children_init(struct master *m);
 void children_free(struct master *m); /* the channels; not the processes */
 bool child_start(struct child *s);
+void child_end(struct child *s); /* by force; whatever it has to say is not heard */
 void children_signal(const struct master *m, int signal);
 void children_reap(struct master *m);   /* those that have ended */
 void children_resume(struct master *m); /* a change has ended: what has died meanwhile is started */

@@ -65,7 +65,7 @@ function support.new()
     end
 
     core.json_null = dkjson.null
-    core.json_encode = encode
+    core.json_encode, core.json_tell = encode, encode
     function core.json_decode(text)
         local value, _, message = dkjson.decode(text)
         return value, message

@@ -463,6 +463,19 @@ def test_hup_is_a_reload(app, workers):
     assert [says(peer) for peer in peers] == ["two ?"] * workers
 
 
+def test_log_tells_each_phase_and_what_came_of_it(app):
+    server = app(echo("one"), args=["--log", "debug"])
+    peer = server.open()
+    server.write("app.lua", echo("two"))
+    answer = server.reload()
+    assert says(peer) == "two ?"
+    assert {"read", "compile", "load", "contract", "state", "dry_run", "commit"} <= set(answer["phases"])
+    for phase in answer["phases"]:
+        server.wait_log(rf" debug version 2: {phase} took \d+\.\d+ s$")
+    server.wait_log(r" info  version 2 serves previous=1 hash=[0-9a-f]{12} connections=1 held=0 pause=\S+ seconds=\S+$")
+    assert 0 <= answer["pause"] <= answer["seconds"]
+
+
 def test_stop_during_a_reload(app, workers):
     """It ends in order, and the one who asked is told."""
     source = pins("one").replace("return {", "return tidewire.app { routes = { ['/'] = {", 1) + "}, state_version = 1 }"

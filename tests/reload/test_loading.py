@@ -39,6 +39,21 @@ def test_syntax_error_in_a_transitive_module(app, workers):
     check_serving(peers, "two")
 
 
+@pytest.mark.parametrize("phase, source", [
+    ("load", "error('BYTES')"),
+    ("check", "return tidewire.app { routes = { ['/'] = {} }, check = function() return nil, 'BYTES' end }"),
+    ("dry_run", "return tidewire.app { routes = { ['/'] = {} }, state_version = 2, migrate = function() error('BYTES') end"
+                " }"),
+])
+def test_messages_of_any_bytes_arrive(app, phase, source):
+    """Between the processes they are JSON, which has no form for some bytes."""
+    server = app(echo("one"))
+    server.write("app.lua", source.replace("BYTES", r"f\195\188nf\0\255\240\159x"))
+    answer = server.refused(phase)
+    assert answer["error"]["message"].endswith("f\u00fcnf????x") and "f\u00fcnf????x\n" in answer["text"]
+    assert answer["file"] == str(server.folder / "app.lua")
+
+
 def test_runtime_error_on_the_last_line_of_the_fifth_module(app, workers):
     def write(word, last=""):
         for n in range(1, 6):

@@ -182,27 +182,6 @@ local function watched(root, read)
     return watch.folders(paths, read.folders)
 end
 
--- JSON takes UTF-8 alone, and an app's texts are what they are.
-local function clean(text)
-    if type(text) ~= "string" then
-        return text
-    end
-    local length, wrong = utf8.len(text)
-    while not length do
-        text = text:sub(1, wrong - 1) .. "?" .. text:sub(wrong + 1)
-        length, wrong = utf8.len(text, wrong)
-    end
-    return text
-end
-
-local function cleaned_list(list)
-    local out = core.json_array {}
-    for i, text in ipairs(list) do
-        out[i] = clean(text)
-    end
-    return out
-end
-
 local function files_of(bytes)
     local opened = bundle.open(bytes)
     local paths, out = {}, core.json_array {}
@@ -211,7 +190,7 @@ local function files_of(bytes)
     end
     table.sort(paths)
     for i, path in ipairs(paths) do
-        out[i] = { path = clean(path), hash = core.sha256(opened.files[path]) }
+        out[i] = { path = path, hash = core.sha256(opened.files[path]) }
     end
     return out, opened.hash
 end
@@ -224,21 +203,21 @@ function collect.run(plan)
     local bytes, second, third, read = collect.app(plan)
     if not bytes then
         return nil, {
-            ok = false, phase = third.phase, message = clean(third.message), text = clean(second),
-            file = clean(third.file), line = third.line, watch = cleaned_list(watched(root_of(plan.app), read)),
+            ok = false, phase = third.phase, message = third.message, text = second,
+            file = third.file, line = third.line, watch = core.json_array(watched(root_of(plan.app), read)),
         }
     end
     local files, hash = files_of(bytes)
     return bytes, {
         ok = true, hash = hash, state_version = third.state_version, files = files,
-        watch = cleaned_list(watched(second.root, read)),
+        watch = core.json_array(watched(second.root, read)),
     }
 end
 
 --- The same with the report as JSON.
 function collect.report(plan)
     local bytes, told_report = collect.run(plan)
-    return bytes, core.json_encode(told_report)
+    return bytes, core.json_tell(told_report)
 end
 
 return collect
