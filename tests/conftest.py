@@ -14,8 +14,10 @@ from script import Door, Script  # noqa: E402  the path is set above
 from tidewire import Server  # noqa: E402
 
 
-# under nohup it would be ignored, in what the tests start as well: that is a test's own matter
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# under nohup, or behind an &, they would be ignored in what the tests start as well: that is a test's own matter
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

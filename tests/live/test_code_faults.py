@@ -497,7 +497,8 @@ def test_kills_of_any_worker_at_any_time(live):
         answer = []
         thread = threading.Thread(target=lambda: answer.append(question.answer()))
         thread.start()
-        for pid in random.sample(server.workers(), k=min(random.choice([1, 1, 2]), len(server.workers()))):
+        workers = server.workers()
+        for pid in random.sample(workers, k=min(random.choice([1, 1, 2]), len(workers))):
             kill(pid)
         thread.join(60)
         answers += answer

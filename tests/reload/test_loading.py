@@ -39,11 +39,13 @@ def test_syntax_error_in_a_transitive_module(app, workers):
     check_serving(peers, "two")
 
 
+MANIFEST = "return tidewire.app { routes = { ['/'] = { message = function() end } }, %s }"
+
+
 @pytest.mark.parametrize("phase, source", [
     ("load", "error('BYTES')"),
-    ("check", "return tidewire.app { routes = { ['/'] = {} }, check = function() return nil, 'BYTES' end }"),
-    ("dry_run", "return tidewire.app { routes = { ['/'] = {} }, state_version = 2, migrate = function() error('BYTES') end"
-                " }"),
+    ("check", MANIFEST % "check = function() return nil, 'BYTES' end"),
+    ("dry_run", MANIFEST % "state_version = 2, migrate = function() error('BYTES') end"),
 ])
 def test_messages_of_any_bytes_arrive(app, phase, source):
     """Between the processes they are JSON, which has no form for some bytes."""
