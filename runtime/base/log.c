@@ -209,11 +209,15 @@ size_t log_format(char out[LOG_RECORD_MAX], const struct log_record *record, uin
     return o.len;
 }
 
+bool log_may_colour(int fd)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    return isatty(fd) && !(term && strcmp(term, "dumb") == 0) && !(no && *no);
+}
+
 void log_init(struct log *log, int fd)
 {
-    const char *no_color = getenv("NO_COLOR");
-    *log = (struct log){.fd = fd, .least = LOG_INFO};
-    log->colour = isatty(fd) && !(no_color && *no_color);
+    *log = (struct log){.fd = fd, .least = LOG_INFO, .colour = log_may_colour(fd)};
 }
 
 static int open_file(const char *path)

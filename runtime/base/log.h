@@ -36,7 +36,10 @@ struct log_record {
     struct slice detail; /* lines to follow, such as a traceback; may be empty */
 };
 
-/* From LOG_INFO up; in colour when fd is a terminal and NO_COLOR is unset or empty. */
+/* Is fd a terminal that shows colours, and may it (NO_COLOR unset or empty)? */
+bool log_may_colour(int fd);
+
+/* From LOG_INFO up; in colour when it may be. */
 void log_init(struct log *log, int fd);
 
 /* Writes to the end of a file from now on, made if it is not there, without colour. `path` is

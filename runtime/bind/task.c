@@ -491,6 +491,7 @@ static int l_close(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    limited_is_over(L); /* if so, this one cannot go on either */
     return lua_gettop(L);
 }
 

@@ -96,12 +96,25 @@ static void ask_all(struct change *c, enum change_phase phase, enum channel_mess
     round_wait(&c->round, patience);
 }
 
+/* Who takes no notice of it for so long is stuck, most likely in what is to be replaced. */
+static void replace_silent(struct change *c, const char *names)
+{
+    const struct master *m = c->master;
+    log_error(m->log, "%s: worker %s has not answered in %u s, and is replaced", c->kind->name,
+              names, c->round.asked_for / 1000);
+    for (size_t i = 0; i < m->plan->workers; i++)
+        if (c->round.owes[i])
+            child_end(&m->children[i]);
+}
+
 static void on_committed(struct round *r, bool all)
 {
     struct change *c = change_of(r);
     char names[64];
     round_debtors(r, names, sizeof names);
-    if (!all) {
+    if (!all && c->insists) {
+        replace_silent(c, names);
+    } else if (!all) {
         snprintf(c->late, sizeof c->late, "worker %s is busy, and will have them later", names);
         log_warn(c->master->log, "%s: %s", c->kind->name, c->late);
     }
@@ -122,17 +135,6 @@ static void commit(struct change *c)
 {
     c->kind->commit(c);
     ask_all(c, CHANGE_COMMITTING, CHANNEL_COMMIT, -1, c->kind->patience, on_committed);
-}
-
-/* Who takes no notice of it for so long is stuck, most likely in what is to be replaced. */
-static void replace_silent(struct change *c, const char *names)
-{
-    const struct master *m = c->master;
-    log_error(m->log, "%s: worker %s has not answered in %u s, and is replaced", c->kind->name,
-              names, c->round.asked_for / 1000);
-    for (size_t i = 0; i < m->plan->workers; i++)
-        if (c->round.owes[i])
-            child_end(&m->children[i]);
 }
 
 /* The end of a round before the commit: is anything against it? */

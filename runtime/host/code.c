@@ -139,7 +139,7 @@ static void abandon(struct change *change)
     scout_recall(&code_of(change)->scout);
 }
 
-/* Those that give way: the canary, if there is one, and the current one if all are to leave it. */
+/* Those that give way: the canary, if there is one, and on the way back all that came later. */
 static void retire(struct code *c, bool for_all)
 {
     struct attempt *a = &c->attempt;
@@ -151,8 +151,8 @@ static void retire(struct code *c, bool for_all)
         snprintf(why, sizeof why, "version %u has replaced it", a->target->number);
     if (all->canary && all->canary != a->target)
         versions_give_up(all->canary, why);
-    if (a->backwards && for_all && all->current != a->target)
-        versions_give_up(all->current, why);
+    if (a->backwards && for_all)
+        versions_go_back(all, a->target, why);
     if (all->canary != a->target || for_all)
         all->canary = NULL;
 }

@@ -1,5 +1,5 @@
 #include "host/tell.h"
-#include "host/terminal.h"
+#include "base/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,6 +171,6 @@ void tell_given_up(const struct tell *t, const struct code_outcome *o, const cha
 
 void tell_init(struct tell *t)
 {
-    t->out = terminal_has_colour(STDOUT_FILENO);
-    t->err = terminal_has_colour(STDERR_FILENO);
+    t->out = log_may_colour(STDOUT_FILENO);
+    t->err = log_may_colour(STDERR_FILENO);
 }

@@ -193,12 +193,6 @@ void terminal_close(struct terminal *t)
     terminal_leave(t);
 }
 
-bool terminal_has_colour(int fd)
-{
-    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-    return isatty(fd) && !(term && strcmp(term, "dumb") == 0) && !(no && *no);
-}
-
 void terminal_page(void)
 {
     const char *term = getenv("TERM");

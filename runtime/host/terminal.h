@@ -17,9 +17,6 @@ struct terminal *terminal_open(struct loop *loop, void (*key)(void *context, cha
 void terminal_close(struct terminal *t); /* NULL is ignored */
 void terminal_leave(struct terminal *t); /* of a child: the terminal is its parent's */
 
-/* Can it show colours, and may it (NO_COLOR)? */
-bool terminal_has_colour(int fd);
-
 /* Moves what stdout shows out of sight, where it can still be scrolled to, and begins at the top.
  */
 void terminal_page(void);

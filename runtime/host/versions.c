@@ -130,6 +130,16 @@ struct version *versions_previous(const struct versions *all)
     return NULL;
 }
 
+void versions_go_back(struct versions *all, const struct version *v, const char *reason)
+{
+    for (struct list *node = all->all.next; node != &all->all; node = node->next) {
+        struct version *other = version_of(node);
+        bool is_left = other->number > v->number || (other == all->current && other != v);
+        if (is_left && !other->rolled_back)
+            versions_give_up(other, reason);
+    }
+}
+
 void versions_prune(struct versions *all)
 {
     const struct version *previous = versions_previous(all);

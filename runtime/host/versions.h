@@ -61,8 +61,12 @@ struct version *versions_find(const struct versions *all, unsigned number); /* N
  * up and whose bundle is there; NULL: there is none. */
 struct version *versions_previous(const struct versions *all);
 
-/* The current one, or the canary, is given up for an older one. */
+/* The canary is given up for another one. */
 void versions_give_up(struct version *v, const char *reason);
+
+/* The current one is given up for `v`, and whatever came after `v` too: who goes back beyond a
+ * version does not mean to go back to that one later. */
+void versions_go_back(struct versions *all, const struct version *v, const char *reason);
 
 /* Forgets bundles, the oldest first, until the bounds above are kept; never that of the current
  * one, of the canary or of the previous one. */

@@ -223,6 +223,7 @@ def test_rollback_with_the_files_gone(live):
     assert message == "there is no version before 1 to go back to"
     assert ask(server, "rollback", to=3)["version"] == 3 and says(peer) == "three ?"
     assert states(server) == {1: "rolled back", 2: "rolled back", 3: "current"}
+    assert ask(server, "status")["code"]["previous"] == 0
     for number in ask(server, "status")["workers"]:
         os.kill(number["pid"], signal.SIGKILL)
     wait_until(lambda: says_something(server) == "three ?")
@@ -233,6 +234,20 @@ def says_something(server):
         return says(server.open())
     except Exception:
         return None
+
+
+def test_rollback_beyond_a_version_leaves_it_behind(live):
+    """A later rollback goes to what has served before, not to what was passed over."""
+    server = live(echo("one"))
+    for name in ("two", "three"):
+        save(server, echo(name))
+        reload(server)
+    assert ask(server, "rollback", to=1)["version"] == 1
+    save(server, echo("four"))
+    assert reload(server)["previous"] == 1
+    assert states(server) == {1: "previous", 2: "rolled back", 3: "rolled back", 4: "current"}
+    assert ask(server, "status")["code"]["previous"] == 1
+    assert ask(server, "rollback")["version"] == 1 and says(server.open()) == "one ?"
 
 
 def test_rollback_to_what_cannot_be(live):
@@ -500,6 +515,32 @@ def test_worker_that_dies_takes_part_in_the_canary_again(live):
     wait_until(both)
     assert {says(server.open()) for _ in range(40)} == {"one ?", "two ?"}
     assert shares(server) == (1, 2, 50, "canary")
+
+
+def test_share_that_changes_while_a_worker_comes_back(live):
+    """It is given the canary again, with the share of then."""
+    server = live("""
+    return tidewire.app { routes = { ["/"] = { message = function() end } }, start = function(app)
+        for _ = 1, 500 do -- only who comes back waits, up to 5 s
+            if not io.open(app.root .. "/shut") then break end
+            tidewire.sleep(0.01)
+        end
+    end }
+    """, "--workers", "2")
+    wait_ready(server, 2)
+    save(server, echo("two"))
+    reload(server, canary=50)
+    shut = socket_of(server).parent / "shut"
+    shut.touch()
+    os.kill(ask(server, "status")["workers"][1]["pid"], signal.SIGKILL)
+    wait_until(lambda: ask(server, "status")["workers"][1]["state"] == "starting")
+    question = Question(socket_of(server), "reload", canary=20)
+    wait_until(lambda: ask(server, "status")["code"].get("phase") == "prepare")
+    shut.unlink()
+    assert question.answer()["state"] == "canary"
+    wait_ready(server, 2)
+    wait_until(lambda: "phase" not in ask(server, "status")["code"])
+    assert shares(server) == (1, 2, 20, "canary")
 
 
 # --- HUP and certificates --------------------------------------------------------------------------

@@ -202,6 +202,19 @@ def test_handler_changes_its_style_and_back(server):
     server.wait_roles(v3="current")
 
 
+def test_run_of_the_new_code_begins_behind_a_dialog_of_the_old(server):
+    server.serve(1, """return { ["/"] = { message = function(ws) ws:send("1?") ws:send("1" .. ws:receive()) end } }""")
+    peer, other = server.open(), server.open()
+    assert says(peer, "ask") == "1?"
+    server.serve(2, RUN)
+    server.wait_notes("run|2|true")  # of the other one: all have been visited
+    assert server.notes == ["run|2|true"]
+    peer.send(frame(TEXT, "yes") + frame(TEXT, "a"))
+    assert [peer.message(), peer.message()] == ["1yes", "2a"]
+    assert says(other, "b") == "2b"
+    server.wait_roles(v2="current")
+
+
 def test_end_of_a_connection_whose_coroutine_is_parked_in_old_code(server):
     server.serve(1, RUN)
     peer = server.open()

@@ -220,6 +220,26 @@ def test_limits_in_limits(tmp_path):
     assert shown[2] == [False, "it took more than 1 MiB of memory"]
 
 
+def test_limits_hold_in_coroutines_of_before(tmp_path):
+    shown = run_inside(tmp_path, r"""
+    local function work() for _ = 1, 1e9 do end end
+    local function make(body)
+        local co = coroutine.create(body)
+        coroutine.resume(co)
+        return co
+    end
+    local resumed = make(function() coroutine.yield() work() end)
+    local closed = make(function()
+        local guard <close> = setmetatable({}, { __close = work })
+        coroutine.yield()
+    end)
+    for name, co in pairs { resume = resumed, close = closed } do
+        local ok, err = core.limited(function() coroutine[name](co) end, 0.05, 1 << 20)
+        show { ok, tostring(err):match("still.*") or "not ended" }
+    end""")
+    assert shown == 2 * [[False, "still running after 0.05 s of CPU time"]]
+
+
 def test_sha256(tmp_path):
     shown = run_inside(tmp_path, 'show(core.sha256("")) show(core.sha256("abc")) show(core.sha256(("a"):rep(1000000)))')
     assert shown == ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

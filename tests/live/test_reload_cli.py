@@ -202,6 +202,7 @@ def test_colours_are_for_terminals(app):
     app = app()
     app.write("two")
     assert app.run("reload")[0] == 0
-    shown = on_terminal(["versions", "--diff", "1", "2"], app.folder, {"NO_COLOR": ""})
+    shown = on_terminal(["versions", "--diff", "1", "2"], app.folder, {"NO_COLOR": "", "TERM": "xterm"})
     assert "\x1b[31m-return" in shown and "\x1b[32m+return" in shown and "\x1b[1m--- a/chat.lua" in shown, shown
-    assert "\x1b" not in on_terminal(["versions", "--diff", "1", "2"], app.folder, {"NO_COLOR": "1"})
+    for environment in ({"NO_COLOR": "1", "TERM": "xterm"}, {"NO_COLOR": "", "TERM": "dumb"}):
+        assert "\x1b" not in on_terminal(["versions", "--diff", "1", "2"], app.folder, environment)

@@ -8,7 +8,7 @@ import signal
 import pytest
 from live import wait_until
 from peer import Lost
-from reloading import check_refusal, echo, full, says
+from reloading import check_refusal, config, echo, full, says
 
 NOTING = """
 local note = require "note"
@@ -133,6 +133,36 @@ def test_worker_that_starts_while_another_version_is_prepared(app):
     assert server.reload()["version"] == 2
     server.wait_workers()
     wait_until(lambda: server.serving() == {2})
+
+
+LOOP = """
+return { message = function(ws, data)
+    while data == "loop" do end
+    ws:send("VERSION " .. data)
+end }
+"""
+
+
+def test_rollback_from_a_handler_that_loops(app):
+    """A reload is refused while a worker is silent; but the way back is open: after the half minute that it takes to
+    tell a busy worker from a stuck one, another one takes its place."""
+    server = app(LOOP.replace("VERSION", "one"), workers=2, settings=config(ping_interval="0"))
+    server.write("app.lua", LOOP.replace("VERSION", "two"))
+    server.reload()
+    peers = server.open_on_each()
+    stuck = server.status()["workers"][0]["pid"]
+    peers[0].text("loop")
+    wait_until(lambda: not server.ask("status")["workers"][0]["answers"])
+    answer = server.rollback()
+    assert (answer["version"], answer["connections"]) == (1, 1)
+    server.wait_log(r"new code: worker 0 has not answered in 30 s, and is replaced")
+    server.wait_log(rf"worker 0 \(pid {stuck}\) was ended by signal 9")
+    server.wait_log("worker 0 is ready")  # the first time it was the banner that told
+    assert server.serving() == {1}
+    assert says(peers[1]) == "one ?"
+    with pytest.raises(Lost):
+        peers[0].frame()
+    assert {says(peer) for peer in server.open_on_each()} == {"one ?"}
 
 
 # --- many of them ----------------------------------------------------------------------------------

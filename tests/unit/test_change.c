@@ -126,8 +126,8 @@ static const struct change_kind certificates = {.letter = CHANGE_CERTIFICATES,
                                                 .abandon = abandon,
                                                 .done = done};
 
-/* A kind with another patience: each attempt takes what the kind says when it begins. */
-static struct change_kind hasty;
+/* `code`, but for what a test makes different. */
+static struct change_kind other;
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
@@ -337,9 +337,9 @@ static void what_nobody_has_asked_is_no_answer(void **state)
 static void silence_is_no(void **state)
 {
     (void)state;
-    hasty = code;
-    hasty.patience = 1;
-    t.code.kind = &hasty;
+    other = code;
+    other.patience = 1;
+    t.code.kind = &other;
     start();
     answer(0, CHANNEL_PREPARED, "");
     answer(2, CHANNEL_PREPARED, "");
@@ -354,13 +354,13 @@ static void silence_is_no(void **state)
 static void who_is_silent_does_not_stop_one_that_insists(void **state)
 {
     (void)state;
-    hasty = code;
-    hasty.patience = 1;
-    t.code.kind = &hasty;
+    other = code;
+    other.patience = 1;
+    t.code.kind = &other;
     t.insists = true;
     start();
     answer(0, CHANNEL_PREPARED, "");
-    hasty.patience = 60000;
+    other.patience = 60000;
     run(20);
     assert_told("commit");
     assert_int_equal(t.ended, 3);
@@ -373,12 +373,43 @@ static void who_is_silent_does_not_stop_one_that_insists(void **state)
     assert_told("done");
 }
 
+static void who_falls_silent_at_the_commit_is_replaced_when_it_insists(void **state)
+{
+    (void)state;
+    other = code;
+    t.code.kind = &other;
+    t.insists = true;
+    start();
+    other.patience = 1;
+    all_answer(CHANNEL_PREPARED);
+    answer(0, CHANNEL_COMMITTED, "");
+    run(20);
+    assert_told("commit done");
+    assert_int_equal(t.ended, 3);
+    assert_string_equal(t.code.late, "");
+}
+
+static void who_falls_silent_at_the_commit_will_have_it_later(void **state)
+{
+    (void)state;
+    other = code;
+    t.code.kind = &other;
+    start();
+    other.patience = 1;
+    all_answer(CHANNEL_PREPARED);
+    answer(0, CHANNEL_COMMITTED, "");
+    run(20);
+    assert_told("commit done");
+    assert_int_equal(t.ended, 0);
+    assert_string_equal(t.code.late, "worker 1, 2, 3 is busy, and will have them later");
+}
+
 static void all_may_be_silent_when_it_insists(void **state)
 {
     (void)state;
-    hasty = code;
-    hasty.patience = 1;
-    t.code.kind = &hasty;
+    other = code;
+    other.patience = 1;
+    t.code.kind = &other;
     t.insists = true;
     start();
     run(20);
@@ -412,6 +443,29 @@ static void when_none_has_lived_it_is_refused(void **state)
     assert_told("abandon failed");
     assert_string_equal(t.error, "no worker has lived to say that it can");
     assert_int_equal(t.code.worker, -1);
+}
+
+static void who_dies_while_it_boots_has_not_judged_it(void **state)
+{
+    (void)state;
+    start();
+    for (size_t i = 0; i < WORKERS; i++) {
+        t.children[i].ready = false;
+        die(i);
+    }
+    assert_told("commit");
+}
+
+static void what_the_master_has_judged_needs_no_worker(void **state)
+{
+    (void)state;
+    other = code;
+    other.judged = false;
+    t.code.kind = &other;
+    start();
+    for (size_t i = 0; i < WORKERS; i++)
+        die(i);
+    assert_told("commit");
 }
 
 static void when_there_is_none_it_is_committed(void **state)
@@ -506,9 +560,13 @@ int main(void)
         TEST(what_nobody_has_asked_is_no_answer),
         TEST(silence_is_no),
         TEST(who_is_silent_does_not_stop_one_that_insists),
+        TEST(who_falls_silent_at_the_commit_is_replaced_when_it_insists),
+        TEST(who_falls_silent_at_the_commit_will_have_it_later),
         TEST(all_may_be_silent_when_it_insists),
         TEST(the_dead_are_not_waited_for),
         TEST(when_none_has_lived_it_is_refused),
+        TEST(who_dies_while_it_boots_has_not_judged_it),
+        TEST(what_the_master_has_judged_needs_no_worker),
         TEST(when_there_is_none_it_is_committed),
         TEST(who_cannot_commit_is_replaced),
         TEST(one_after_the_other),

@@ -535,6 +535,7 @@ static void colour_only_on_a_terminal(void **state)
     assert_true(terminal >= 0);
     assert_int_equal(pipe(fds), 0);
     unsetenv("NO_COLOR");
+    setenv("TERM", "xterm", 1);
     log_init(&log, terminal);
     assert_true(log.colour);
     log_init(&log, fds[1]);
@@ -545,6 +546,9 @@ static void colour_only_on_a_terminal(void **state)
     setenv("NO_COLOR", "", 1);
     log_init(&log, terminal);
     assert_true(log.colour);
+    setenv("TERM", "dumb", 1);
+    log_init(&log, terminal);
+    assert_false(log.colour);
     close(terminal);
     close(fds[0]);
     close(fds[1]);

@@ -117,6 +117,26 @@ static void previous_is_the_newest_that_was_not_given_up(void **state)
     versions_free(&all);
 }
 
+static void what_is_gone_back_beyond_is_not_gone_back_to(void **state)
+{
+    struct versions all;
+    (void)state;
+    versions_init(&all);
+    for (int i = 0; i < 4; i++)
+        serve(&all);
+    versions_give_up(versions_find(&all, 3), "of itself");
+    versions_go_back(&all, versions_find(&all, 1), "by hand");
+    all.current = versions_find(&all, 1);
+    assert_null(versions_previous(&all));
+    serve(&all);
+    assert_int_equal(versions_previous(&all)->number, 1);
+    assert_string_equal(state_in(&all, 2), "rolled back");
+    assert_string_equal(versions_find(&all, 2)->reason, "by hand");
+    assert_string_equal(versions_find(&all, 3)->reason, "of itself");
+    assert_string_equal(state_in(&all, 4), "rolled back");
+    versions_free(&all);
+}
+
 static size_t bundles_of(const struct versions *all)
 {
     size_t n = 0;
@@ -228,6 +248,7 @@ int main(void)
         cmocka_unit_test(numbers_rise_and_what_never_served_has_none),
         cmocka_unit_test(what_the_report_says),
         cmocka_unit_test(previous_is_the_newest_that_was_not_given_up),
+        cmocka_unit_test(what_is_gone_back_beyond_is_not_gone_back_to),
         cmocka_unit_test(so_many_are_kept),
         cmocka_unit_test(so_many_bytes_are_kept_but_the_way_back_in_any_case),
         cmocka_unit_test(old_ones_that_serve_stay),

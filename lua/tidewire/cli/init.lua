@@ -9,7 +9,7 @@ cli.DONE, cli.FAILED, cli.USAGE = 0, 1, 2
 -- Asked only where it matters: it starts a shell.
 local function shows_colour()
     local no_colour = os.getenv "NO_COLOR"
-    return (no_colour == nil or no_colour == "") and os.execute "test -t 1" == true
+    return (no_colour == nil or no_colour == "") and os.getenv "TERM" ~= "dumb" and os.execute "test -t 1" == true
 end
 
 --- Runs a command. arguments: a list without the program's name. streams: { out =, err = } with
