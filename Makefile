@@ -18,7 +18,7 @@ BASE = buf log map metrics metrics_join
 WIRE = address deflate deflater extension forwarded frame handshake handshake_client http http_connect \
        http_write mask network proxy_header route session session_write uri utf8
 NET  = conn conn_http conn_note conn_out conn_phase conn_proxy conn_send conn_set conn_ws connect connect_talk dial file_watch inherit listen listen_certificates listen_url listener loop outq random resolve sni stream tls tls_certificate tls_client tls_pem tls_server tls_settings tls_tickets topics unix_socket wheel
-BIND = app boot check client client_end collect control core digest disk folder generation generation_pins generation_type heap hold json life limited modules publish reload request \
+BIND = app boot check client client_end collect control core coroutine digest disk folder generation generation_pins generation_type heap hold json life limited modules publish reload request \
        request_answer request_sender script slot sweep task timer vm ws ws_events ws_follow ws_handshake ws_ids ws_receive ws_state ws_timer
 HOST = bundle certificates change channel children code code_describe code_outcome code_target code_watch commands commands_code control diff dev exec master master_metrics notify round scout \
        tell terminal versions watch worker worker_code worker_metrics
@@ -28,7 +28,7 @@ UNIT_BASE = buf list log map metrics
 UNIT_WIRE = address forwarded deflate extension frame handshake handshake_client handshake_origin http http_connect \
             http_fields mask network proxy_header route session session_deflate session_talk uri utf8
 UNIT_NET  = broadcast conn conn_memory connect connect_end connect_tls connect_way dial file_watch listen_url pace random resolve sni tls_client tls_server tls_tickets topics unix_socket wheel
-UNIT_HOST = bundle change channel diff round versions watch
+UNIT_HOST = bundle change channel diff round versions watch worker_code
 UNITS     = $(UNIT_BASE) $(UNIT_WIRE) $(UNIT_NET) $(UNIT_HOST)
 
 LUA_FILES   = $(sort $(wildcard lua/tidewire/*.lua lua/tidewire/*/*.lua))

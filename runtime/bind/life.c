@@ -46,7 +46,8 @@ static void on_warning(void *context, const char *message, int to_continue)
 static int open_state(lua_State *L)
 {
     luaL_openlibs(L);
-    task_open_coroutines(L);
+    task_open(L);
+    coroutine_open(L);
     core_open(L);
     return 0;
 }

@@ -86,7 +86,14 @@ int task_nothing(lua_State *L, int status, lua_KContext context);
 
 void task_free_all(struct vm *vm);
 
-/* coroutine.resume and coroutine.wrap that let an await of an inner coroutine through. */
-void task_open_coroutines(lua_State *L);
+void task_open(lua_State *L);
+
+/* coroutine.c: resume, wrap and close, which let an await of an inner coroutine through. */
+void coroutine_open(lua_State *L);
+
+/* For it: is it an await what a coroutine has yielded? And then, to be returned as of task_await:
+ * the one that has resumed it waits as well, until the task is resumed. */
+bool task_is_await(lua_State *co, int results);
+int task_await_inner(lua_State *L, lua_KFunction k);
 
 #endif

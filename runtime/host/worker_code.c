@@ -39,16 +39,28 @@ static enum channel_message answer_to(enum channel_message question)
                                          : CHANNEL_COMMITTED;
 }
 
-/* An answer that cannot be made, or sent, is none: the master waits only so long. */
+static bool send_whole(const struct worker_code *w, enum channel_message type, struct slice number,
+                       struct slice what)
+{
+    struct buf line = {0};
+    bool sent = buf_append(&line, number.ptr, number.len) && buf_append(&line, " ", 1) &&
+                buf_append(&line, what.ptr, what.len) && buf_append(&line, "", 1) &&
+                channel_send(w->channel, type, (const char *)line.data);
+    buf_free(&line);
+    return sent;
+}
+
+/* The master has to know of a worker that could not commit, to replace it: where memory is short,
+ * also for the answer, there is one that needs none. */
 static void answer(const struct worker_code *w, enum channel_message question, const char *text,
                    struct slice what)
 {
-    struct buf line = {0};
-    if (question != CHANNEL_ABANDON && buf_append(&line, text, strcspn(text, " ")) &&
-        buf_append(&line, " ", 1) && buf_append(&line, what.ptr, what.len) &&
-        buf_append(&line, "", 1))
-        channel_send(w->channel, answer_to(question), (const char *)line.data);
-    buf_free(&line);
+    struct slice number = {text, strcspn(text, " ")};
+    char brief[64 + sizeof SHORT_OF_MEMORY];
+    if (question == CHANNEL_ABANDON || send_whole(w, answer_to(question), number, what))
+        return;
+    snprintf(brief, sizeof brief, "%.*s " SHORT_OF_MEMORY, SLICE_ARG(number));
+    channel_send(w->channel, answer_to(question), brief);
 }
 
 static void on_answered(void *context, struct slice what)

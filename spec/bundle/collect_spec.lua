@@ -257,12 +257,6 @@ describe("collecting a bundle", function()
                 .. "DIR/a.lua (2.0 MiB). Keep data in files that the app reads with io.open" },
                 { told.phase, told.message })
         end)
-
-        it("bytes that no JSON takes, and shows them as `?`", function()
-            local told = refused { ["app.lua"] = 'error "a\xFF\xC3"' }
-            assert.equal("DIR/app.lua:1: a??", told.message)
-            assert.is_truthy(utf8.len(told.text))
-        end)
     end)
 
     it("shows local variables in dev, and not otherwise", function()

@@ -214,7 +214,7 @@ function collect.run(plan)
     }
 end
 
---- The same with the report as JSON.
+--- The same with the report as JSON; bytes that JSON has no form for are "?" in it.
 function collect.report(plan)
     local bytes, told_report = collect.run(plan)
     return bytes, core.json_tell(told_report)
