@@ -23,8 +23,8 @@ static int resume_inner_again(lua_State *L, int status, lua_KContext context)
     return resume_inner(L, 0);
 }
 
-/* The coroutine to resume is at 1 of L, its arguments on its own stack. Pushes what coroutine.resume
- * returns. */
+/* The coroutine to resume is at 1 of L, its arguments on its own stack. Pushes what
+ * coroutine.resume returns. */
 static int resume_inner(lua_State *L, int args)
 {
     lua_State *co = lua_tothread(L, 1);
