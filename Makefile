@@ -10,7 +10,7 @@ LISTEN ?= ws://127.0.0.1:8080
 
 PACKAGES      = gcc pkg-config libc6-dev libev-dev libssl-dev libc-ares-dev liblua5.4-dev libjansson-dev zlib1g-dev lua5.4 lua-argparse
 TEST_PACKAGES = $(PACKAGES) libcmocka-dev lua-busted lua-check clang-format openssl procps nodejs python3 \
-                python3-pytest python3-websockets nginx libnginx-mod-stream tinyproxy python3-selenium chromium chromium-driver
+                python3-pytest python3-websockets nginx libnginx-mod-stream tinyproxy python3-selenium chromium chromium-driver git vim
 
 # --- sources, floor by floor (runtime/README.md) -------------------------------------------------
 

@@ -17,7 +17,7 @@
 ---@field protocol? string The subprotocol agreed on, or nil.
 ---@field ready_state tidewire.ready_state
 ---@field buffered_amount integer Bytes queued and not yet taken by the system.
----@field resumed boolean In `run`: it has begun anew after a reload.
+---@field resumed boolean In `run`: it has begun anew after a reload; timers and subscriptions are still there.
 ---@field compressed boolean Is permessage-deflate agreed on?
 ---@field remote_address string As in "127.0.0.1", "::1", "unix"; nil when the request is.
 local ws = {}

@@ -108,8 +108,6 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_save_is_one_reload(dev, app, way):
-    if way.startswith("vim") and not shutil.which("vim"):
-        pytest.skip("there is no vim")
     (app.parent / "new.lua").write_text(CHAT.format("new"))
     running = dev(app).wait_up()
     peer = running.open()
