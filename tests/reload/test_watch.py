@@ -35,6 +35,32 @@ def bad(version):
 
 # --- errors after the swap -------------------------------------------------------------------------
 
+LITTERS = """
+return {
+    message = function(ws)
+        ws.app.state.left, ws.state.left = print, print
+        error "on purpose"
+    end,
+    error = function(ws) ws:send "two failed" end,
+}
+"""
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_a_bad_version_has_left_in_states_does_not_bar_the_way_back(app, by_hand):
+    server = app(fragile("one"))
+    peer = server.open()
+    assert says(peer) == "one ?"
+    server.write("app.lua", LITTERS)
+    server.reload()
+    for _ in range(1 if by_hand else 5):
+        assert says(peer) == "two failed"
+    if by_hand:
+        assert server.ask("rollback")["ok"]
+    wait_until(lambda: server.serving() == {1})
+    assert says(peer) == "one ?"
+
+
 def test_errors_after_the_swap_roll_it_back(app, workers):
     """By itself, at the fifth; its hash is known as bad, and only by hand it is taken again."""
     server = app(fragile("one"), workers=workers)
