@@ -217,7 +217,9 @@ describe("a reload", function()
         local waited = 0
         function core.sleep(seconds)
             waited = waited + seconds
-            v:gen(1).tasks = 0
+            if v:gen(1) then -- it may be gone: a slow machine makes the steps after it pause too
+                v:gen(1).tasks = 0
+            end
         end
         v:gen(1).pinned = {}
         assert.is_true(v:prepare(5, app()).ok)
